@@ -1,0 +1,57 @@
+"""A Case: one input, perhaps the expected output, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation, in OpenAI's chat shape. Unknown keys (tool calls, names) are kept in ``extra``."""
+
+    role: str
+    content: Any = None
+    extra: dict[str, Any] = {}
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One input of a feature.
+
+    Exactly one of ``input`` (any JSON value) and ``messages`` (a conversation) is given.
+    ``group`` names the document, user or conversation that several cases share: one statistical unit.
+    ``input_digest`` covers what the feature sees, ``digest`` also what the scorers see (``expected``).
+    """
+
+    id: str
+    input: Any = None
+    messages: tuple[Message, ...] | None = None
+    expected: Any = None
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    source: str | None = None
+    input_digest: str = ""
+    digest: str = ""
+
+    @property
+    def value(self) -> Any:
+        """What the feature is called with: ``input``, or the conversation as a list of plain dicts."""
+        if self.messages is None:
+            return self.input
+        return [{"role": m.role, "content": m.content, **m.extra} for m in self.messages]
+
+
+def digest_of(*parts: Any) -> str:
+    """32 hex digits of BLAKE2b over the parts as canonical JSON (keys sorted, so order in a file is irrelevant)."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part if isinstance(part, bytes) else _canonical.encode(part)
+        hasher.update(len(data).to_bytes(8, "little"))
+        hasher.update(data)
+    return hasher.hexdigest()
+
+
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+Split = Literal["dev", "gate", "must"]

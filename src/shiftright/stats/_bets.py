@@ -1,0 +1,137 @@
+"""How much to bet: Kelly bets for planned alternatives, learnt from past increments only.
+
+Bets decide what a decision costs, never whether it is valid: a process multiplied by ``1 + bet * (x - null)`` is an
+e-process for *every* bet in ``[0, 1 / (null - low))`` that was fixed before ``x`` was seen (Waudby-Smith & Ramdas 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MAX_SUPPORT = 64  # distinct values kept when a law is summarised
+SAFETY = 0.95  # share of the largest legal bet: no single increment can cost more than 95 % of the wealth
+_END_MASS = 0.1  # pseudo-cases at each end of the range, so that every planned mean can be reached by tilting
+_TINY = 1e-9  # stands for an infinite bet range when the null is the end of the range itself
+
+
+class PastLaw:
+    """The increments seen so far, plus ``weight`` pseudo-cases spread over a planning sample, as one weighted law.
+
+    Without a planning sample the pseudo-cases are few and wide: half at ``centre``, half at the ends with mean ``centre``.
+    """
+
+    def __init__(self, low: float, high: float, centre: float, planning: Array | None, weight: float = 20.0) -> None:
+        self._mass: dict[float, float] = {low: _END_MASS}
+        self._mass[high] = self._mass.get(high, 0.0) + _END_MASS
+        if planning is not None and planning.size:
+            values, masses = summarise(planning, np.ones_like(planning))
+            self._add(zip(values.tolist(), (masses * (min(weight, planning.size) / masses.sum())).tolist(), strict=True))
+        else:
+            upper = (centre - low) / (high - low)
+            self._add([(centre, 2.0), (high, 2.0 * upper), (low, 2.0 * (1.0 - upper))])
+
+    def _add(self, pairs: Iterable[tuple[float, float]]) -> None:
+        for value, mass in pairs:
+            self._mass[value] = self._mass.get(value, 0.0) + mass
+
+    def observe(self, xs: Sequence[float]) -> None:
+        mass = self._mass
+        for x in xs:
+            mass[x] = mass.get(x, 0.0) + 1.0
+
+    def summary(self) -> tuple[Array, Array]:
+        """(values, probabilities), at most about ``MAX_SUPPORT`` of them."""
+        size = len(self._mass)
+        values = np.fromiter(self._mass.keys(), np.float64, size)
+        masses = np.fromiter(self._mass.values(), np.float64, size)
+        if size > MAX_SUPPORT:
+            values, masses = summarise(values, masses)
+        return values, masses / masses.sum()
+
+
+def summarise(values: Array, masses: Array) -> tuple[Array, Array]:
+    """Merge neighbours until few values are left. A bin is narrow both in value and in mass, so tails keep their weight."""
+    values, inverse = np.unique(values, return_inverse=True)
+    masses = np.bincount(inverse, masses)
+    if values.size <= MAX_SUPPORT:
+        return values, masses
+    half = MAX_SUPPORT / 2 - 1
+    rank = np.cumsum(masses) / masses.sum()
+    bins = (half * (values - values[0]) / (values[-1] - values[0]) + half * rank).astype(np.intp)
+    mass = np.bincount(bins, masses)
+    total = np.bincount(bins, masses * values)
+    kept = mass > 0
+    return total[kept] / mass[kept], mass[kept]
+
+
+def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) -> tuple[Array, Array]:
+    """Exponentially tilt one law to several means: rows ``w_i exp(theta x_i)``, theta by damped Newton steps.
+
+    ``means`` and ``theta`` have shape (rows, 1); returns (tilted weights of shape (rows, values), theta).
+    """
+    centred = values - values.mean()
+    square = centred * centred
+    goal = means - values.mean()
+    log_weights = np.log(weights)
+    for step in range(steps + 1):
+        exponent = theta * centred + log_weights
+        exponent -= exponent.max(axis=1, keepdims=True)
+        tilted = np.exp(exponent)
+        tilted /= tilted.sum(axis=1, keepdims=True)
+        if step == steps:
+            break
+        mean = (tilted @ centred)[:, None]
+        variance = (tilted @ square)[:, None] - mean * mean + 1e-300
+        reach = 2.0 / np.sqrt(variance)
+        theta = theta + np.clip((goal - mean) / variance, -reach, reach)
+    return tilted, theta
+
+
+class KellyBets:
+    """Kelly bets for several (null, planned mean) pairs at once; each refresh starts from the last one.
+
+    Row r bets that the mean lies beyond ``nulls[r]`` on the side ``signs[r]`` (+1 above, -1 below) and plans for
+    ``means[r]``: ``bet = argmax E log(1 + bet * sign * (x - null))`` under the past law tilted to that mean.
+    """
+
+    def __init__(self, nulls: Sequence[float], means: Sequence[float], signs: Sequence[float]) -> None:
+        self._nulls = np.array(nulls, np.float64)[:, None]
+        self._means = np.array(means, np.float64)[:, None]
+        self._signs = np.array(signs, np.float64)[:, None]
+        self._theta: Array | None = None
+        self._bets = np.zeros_like(self._nulls)
+
+    def refresh(self, values: Array, weights: Array, largest: Array) -> list[float]:
+        """Bets, one per row, none above ``largest`` (shape (rows,))."""
+        cold = self._theta is None
+        theta = np.zeros_like(self._nulls) if self._theta is None else self._theta
+        tilted, self._theta = tilt(values, weights, self._means, theta, 30 if cold else 3)
+        gains = self._signs * (values - self._nulls)
+        bets, ceiling = self._bets, largest[:, None]
+        if cold:
+            gap = np.abs(self._means - self._nulls)
+            bets = np.minimum(gap / ((tilted * gains * gains).sum(axis=1, keepdims=True) + 1e-300), ceiling)
+        for _ in range(8 if cold else 3):
+            share = gains / (1.0 + bets * gains)
+            slope = (tilted * share).sum(axis=1, keepdims=True)
+            curve = (tilted * share * share).sum(axis=1, keepdims=True) + 1e-300
+            bets = np.minimum(np.maximum(bets + slope / curve, 0.0), ceiling)
+        self._bets = bets
+        row: list[float] = bets[:, 0].tolist()
+        return row
+
+
+def largest_bet(distance: float, width: float) -> float:
+    """The largest bet used against a null at ``distance`` from the end of a range of ``width``: finite always."""
+    return SAFETY / max(distance, _TINY * width)
+
+
+def planned_means(null: float, gap: float, sign: float, end: float, multiples: Sequence[float]) -> list[float]:
+    """``null + sign * multiple * gap``, kept strictly inside the range that finishes at ``end``."""
+    room = 0.98 * abs(end - null)
+    return [null + sign * min(multiple * gap, room) for multiple in multiples]
