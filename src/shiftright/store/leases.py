@@ -1,0 +1,83 @@
+"""Leases: one process at a time, without trusting any clock. See docs/decisions/store.md."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from shiftright.store import schema
+from shiftright.store.database import Database
+
+_table = schema.leases.c
+
+
+def this_process() -> str:
+    """Who holds a lease, for people and for other processes on the same machine: ``host/pid``."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+class Leases:
+    """Rows that say who is at work. A holder renews by taking again, well before its ``seconds`` are over.
+
+    No time of day is stored or compared. Each renewal changes the row's counter; a process that wants the
+    lease takes it over once it has watched the counter stand still for the holder's ``seconds`` on its own
+    monotonic clock, or at once when the holder was a process of this machine that is gone.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watched: dict[str, tuple[tuple[str, int], float]] = {}
+
+    def take(self, name: str, holder: str, seconds: float) -> str:
+        """Take or renew the lease if it is free, ours or abandoned. Does not wait.
+
+        Returns:
+            Who holds it now: ``holder`` when it is ours.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(
+                sa.select(schema.leases).where(_table.name == name).with_for_update()
+            ).first()
+            if row is None:
+                # PostgreSQL locks no row that is not there: another may insert it now, and the first wins.
+                first = self._database.dialect.insert(schema.leases).on_conflict_do_nothing()
+                connection.execute(first.values(name=name, holder=holder, seconds=seconds, renewals=0))
+            elif row.holder == holder or self._abandoned(name, row):
+                connection.execute(
+                    sa.update(schema.leases)
+                    .where(_table.name == name)
+                    .values(holder=holder, seconds=seconds, renewals=row.renewals + 1)
+                )
+            return str(connection.execute(sa.select(_table.holder).where(_table.name == name)).scalar_one())
+
+    def release(self, name: str, holder: str) -> None:
+        """Give it back; nothing happens when another has taken it over."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(schema.leases).where(_table.name == name, _table.holder == holder))
+
+    def _abandoned(self, name: str, row: sa.Row[Any]) -> bool:
+        if _is_gone(row.holder):
+            return True
+        seen, now = (row.holder, row.renewals), time.monotonic()
+        before, since = self._watched.get(name, (None, now))
+        if before != seen:
+            self._watched[name] = (seen, now)
+            return False
+        return bool(now - since >= row.seconds)
+
+
+def _is_gone(holder: str) -> bool:
+    host, _, pid = holder.rpartition("/")
+    if os.name != "posix" or host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False

@@ -1,0 +1,118 @@
+"""What the store keeps, as frozen data. Times are seconds since 1970 (UTC), cost is USD."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from shiftright.core.answer import Answer
+from shiftright.core.score import Score
+from shiftright.core.verdict import Verdict
+
+RunStatus = Literal["running", "done", "stopped", "error"]
+
+
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """One Answer under the keys by which it is found again. ``id`` comes from ``ids.answer_id``."""
+
+    id: str
+    feature: str
+    variant_digest: str
+    input_digest: str
+    repeat: int
+    run_id: str
+    case_id: str
+    answer: Answer
+    created_at: float
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """One EvalRun. ``made``, ``baseline_made`` and ``cached`` count executions of the feature.
+
+    ``cost_usd`` is None where a price is unknown. ``id`` comes from ``records.runs.new_id()``.
+    """
+
+    id: str
+    feature: str
+    variant: str
+    variant_digest: str
+    dataset_digest: str
+    started_at: float
+    baseline: str | None = None
+    baseline_digest: str | None = None
+    decision_id: str | None = None
+    status: RunStatus = "running"
+    verdict: Verdict | None = None
+    options: dict[str, Any] = {}
+    seed: int = 0
+    ended_at: float | None = None
+    made: int = 0
+    baseline_made: int = 0
+    cached: int = 0
+    cost_usd: float | None = 0.0
+
+
+class RunCase(msgspec.Struct, frozen=True):
+    """One case of one run: which answers were judged and what each check said of them.
+
+    ``candidate`` and ``baseline`` hold ids of stored answers, one per repeat; the score fields map a check's
+    name to its Scores, one per repeat, in the same order.
+    """
+
+    run_id: str
+    split: str
+    position: int
+    case_id: str
+    case_digest: str
+    candidate: tuple[str, ...] = ()
+    baseline: tuple[str, ...] = ()
+    candidate_scores: dict[str, tuple[Score, ...]] = {}
+    baseline_scores: dict[str, tuple[Score, ...]] = {}
+
+
+class DecisionRow(msgspec.Struct, frozen=True):
+    """One attempt at one decision in the ledger.
+
+    ``key`` digests ``parts`` (what is decided: feature code, clauses, variant, baseline, dataset lineage,
+    estimand); ``attempt`` counts from 1. ``frozen`` is what was fixed at the first call (baseline scores,
+    planning sample, K). ``id`` comes from ``records.ledger.new_id()``.
+    """
+
+    id: str
+    key: str
+    feature: str
+    variant: str
+    created_at: float
+    updated_at: float
+    attempt: int = 1
+    baseline: str | None = None
+    estimand: str = ""
+    parts: dict[str, Any] = {}
+    seed: int = 0
+    frozen: dict[str, Any] = {}
+    verdict: Verdict | None = None
+    decided: bool = False
+
+
+class ConsumedRow(msgspec.Struct, frozen=True):
+    """One case a decision has used, at its place in the order (from 0).
+
+    ``candidate`` and ``baseline`` map a check's name to the mean score over repeats, None where the
+    measurement failed.
+    """
+
+    decision_id: str
+    position: int
+    case_id: str
+    case_digest: str
+    candidate: dict[str, float | None] = {}
+    baseline: dict[str, float | None] = {}
+
+
+class CachedCall(msgspec.Struct, frozen=True):
+    """A model's answer as bytes: ``key`` digests the request, ``repeat`` counts identical ones from 0."""
+
+    key: str
+    repeat: int
+    body: bytes

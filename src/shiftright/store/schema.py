@@ -1,0 +1,125 @@
+"""The tables as they are now. How they came to be is in ``migrations``; a test holds the two together."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+HEAD = "0001"
+"""The migration this version of the tables is at (compared at opening without importing Alembic)."""
+
+metadata = sa.MetaData()
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("baseline", sa.Text),
+    sa.Column("variant_digest", sa.Text, nullable=False),
+    sa.Column("baseline_digest", sa.Text),
+    sa.Column("dataset_digest", sa.Text, nullable=False),
+    sa.Column("decision_id", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("made", sa.Integer, nullable=False),
+    sa.Column("baseline_made", sa.Integer, nullable=False),
+    sa.Column("cached", sa.Integer, nullable=False),
+    sa.Column("cost_usd", sa.Double),
+    sa.Index("runs_feature", "feature", "id"),
+)
+
+run_cases = sa.Table(
+    "run_cases",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("split", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.Text, nullable=False),
+    sa.Column("case_digest", sa.Text, nullable=False),
+    sa.Column("candidate", sa.Text, nullable=False),
+    sa.Column("baseline", sa.Text, nullable=False),
+    sa.Column("candidate_scores", sa.Text, nullable=False),
+    sa.Column("baseline_scores", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    # The order of storing: "latest" must not depend on a clock.
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("variant_digest", sa.Text, nullable=False),
+    sa.Column("input_digest", sa.Text, nullable=False),
+    sa.Column("repeat", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("case_id", sa.Text, nullable=False),
+    sa.Column("output", sa.Text, nullable=False),
+    sa.Column("failure", sa.Text),
+    sa.Column("usage", sa.Text, nullable=False),
+    sa.Column("cost_usd", sa.Double),
+    sa.Column("latency_s", sa.Double, nullable=False),
+    sa.Column("model_calls", sa.Integer, nullable=False),
+    sa.Column("cached_calls", sa.Integer, nullable=False),
+    sa.Column("spans", sa.LargeBinary),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("answers_id", "id", unique=True),
+    sa.Index("answers_key", "variant_digest", "input_digest", "repeat"),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("baseline", sa.Text),
+    sa.Column("estimand", sa.Text, nullable=False),
+    sa.Column("parts", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("frozen", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text),
+    sa.Column("decided", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index("decisions_key", "key", "attempt", unique=True),
+    sa.Index("decisions_feature", "feature", "variant"),
+)
+
+consumed = sa.Table(
+    "consumed",
+    metadata,
+    sa.Column("decision_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.Text, nullable=False),
+    sa.Column("case_digest", sa.Text, nullable=False),
+    sa.Column("candidate", sa.Text, nullable=False),
+    sa.Column("baseline", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("renewals", sa.BigInteger, nullable=False),
+)
+
+model_cache = sa.Table(
+    "model_cache",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("repeat", sa.Integer, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
