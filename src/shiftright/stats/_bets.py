@@ -1,7 +1,8 @@
 """How much to bet: Kelly bets for planned alternatives, learnt from past increments only.
 
-Bets decide what a decision costs, never whether it is valid: a process multiplied by ``1 + bet * (x - null)`` is an
-e-process for *every* bet in ``[0, 1 / (null - low))`` that was fixed before ``x`` was seen (Waudby-Smith & Ramdas 2024).
+Bets decide what a decision costs, never whether it is valid: a process multiplied by ``1 + bet * (x -
+null)`` is an e-process for *every* bet in ``[0, 1 / (null - low))`` that was fixed before ``x`` was seen
+(Waudby-Smith & Ramdas 2024).
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ _TINY = 1e-9  # stands for an infinite bet range when the null is the end of the
 
 
 class PastLaw:
-    """The increments seen so far, plus ``weight`` pseudo-cases spread over a planning sample, as one weighted law.
+    """The increments seen so far, plus ``weight`` pseudo-cases spread over a planning sample, as one
+    weighted law.
 
-    Without a planning sample the pseudo-cases are few and wide: half at ``centre``, half at the ends with mean ``centre``.
+    Without a planning sample the pseudo-cases are few and wide: half at ``centre``, half at the ends with
+    mean ``centre``.
     """
 
-    def __init__(self, low: float, high: float, centre: float, planning: Array | None, weight: float = 20.0) -> None:
+    def __init__(
+        self, low: float, high: float, centre: float, planning: Array | None, weight: float = 20.0
+    ) -> None:
         self._mass: dict[float, float] = {low: _END_MASS}
         self._mass[high] = self._mass.get(high, 0.0) + _END_MASS
         if planning is not None and planning.size:
             values, masses = summarise(planning, np.ones_like(planning))
-            self._add(zip(values.tolist(), (masses * (min(weight, planning.size) / masses.sum())).tolist(), strict=True))
+            masses *= min(weight, planning.size) / masses.sum()
+            self._add(zip(values.tolist(), masses.tolist(), strict=True))
         else:
             upper = (centre - low) / (high - low)
             self._add([(centre, 2.0), (high, 2.0 * upper), (low, 2.0 * (1.0 - upper))])
@@ -51,20 +57,24 @@ class PastLaw:
         masses = np.fromiter(self._mass.values(), np.float64, size)
         if size > MAX_SUPPORT:
             values, masses = summarise(values, masses)
+            if size > 16 * MAX_SUPPORT:  # a stream that never ends must not grow for ever
+                self._mass = dict(zip(values.tolist(), masses.tolist(), strict=True))
         return values, masses / masses.sum()
 
 
 def summarise(values: Array, masses: Array) -> tuple[Array, Array]:
-    """Merge neighbours until few values are left. A bin is narrow both in value and in mass, so tails keep their weight."""
+    """Merge neighbours until few values are left. A bin is narrow both in value and in mass, so tails keep
+    their weight.
+    """
     values, inverse = np.unique(values, return_inverse=True)
-    masses = np.bincount(inverse, masses)
+    masses = np.bincount(inverse, masses).astype(np.float64)
     if values.size <= MAX_SUPPORT:
         return values, masses
     half = MAX_SUPPORT / 2 - 1
     rank = np.cumsum(masses) / masses.sum()
     bins = (half * (values - values[0]) / (values[-1] - values[0]) + half * rank).astype(np.intp)
-    mass = np.bincount(bins, masses)
-    total = np.bincount(bins, masses * values)
+    mass: Array = np.bincount(bins, masses).astype(np.float64)
+    total: Array = np.bincount(bins, masses * values).astype(np.float64)
     kept = mass > 0
     return total[kept] / mass[kept], mass[kept]
 
@@ -88,15 +98,16 @@ def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) 
         mean = (tilted @ centred)[:, None]
         variance = (tilted @ square)[:, None] - mean * mean + 1e-300
         reach = 2.0 / np.sqrt(variance)
-        theta = theta + np.clip((goal - mean) / variance, -reach, reach)
+        theta = theta + np.minimum(np.maximum((goal - mean) / variance, -reach), reach)
     return tilted, theta
 
 
 class KellyBets:
     """Kelly bets for several (null, planned mean) pairs at once; each refresh starts from the last one.
 
-    Row r bets that the mean lies beyond ``nulls[r]`` on the side ``signs[r]`` (+1 above, -1 below) and plans for
-    ``means[r]``: ``bet = argmax E log(1 + bet * sign * (x - null))`` under the past law tilted to that mean.
+    Row r bets that the mean lies beyond ``nulls[r]`` on the side ``signs[r]`` (+1 above, -1 below) and
+    plans for ``means[r]``: ``bet = argmax E log(1 + bet * sign * (x - null))`` under the past law tilted to
+    that mean.
     """
 
     def __init__(self, nulls: Sequence[float], means: Sequence[float], signs: Sequence[float]) -> None:
@@ -110,13 +121,13 @@ class KellyBets:
         """Bets, one per row, none above ``largest`` (shape (rows,))."""
         cold = self._theta is None
         theta = np.zeros_like(self._nulls) if self._theta is None else self._theta
-        tilted, self._theta = tilt(values, weights, self._means, theta, 30 if cold else 3)
+        tilted, self._theta = tilt(values, weights, self._means, theta, 30 if cold else 2)
         gains = self._signs * (values - self._nulls)
         bets, ceiling = self._bets, largest[:, None]
         if cold:
             gap = np.abs(self._means - self._nulls)
             bets = np.minimum(gap / ((tilted * gains * gains).sum(axis=1, keepdims=True) + 1e-300), ceiling)
-        for _ in range(8 if cold else 3):
+        for _ in range(8 if cold else 2):
             share = gains / (1.0 + bets * gains)
             slope = (tilted * share).sum(axis=1, keepdims=True)
             curve = (tilted * share * share).sum(axis=1, keepdims=True) + 1e-300
@@ -127,11 +138,13 @@ class KellyBets:
 
 
 def largest_bet(distance: float, width: float) -> float:
-    """The largest bet used against a null at ``distance`` from the end of a range of ``width``: finite always."""
+    """The largest bet used against a null at ``distance`` from the end of the range; finite always."""
     return SAFETY / max(distance, _TINY * width)
 
 
-def planned_means(null: float, gap: float, sign: float, end: float, multiples: Sequence[float]) -> list[float]:
+def planned_means(
+    null: float, gap: float, sign: float, end: float, multiples: Sequence[float]
+) -> list[float]:
     """``null + sign * multiple * gap``, kept strictly inside the range that finishes at ``end``."""
     room = 0.98 * abs(end - null)
     return [null + sign * min(multiple * gap, room) for multiple in multiples]

@@ -11,19 +11,25 @@ TOLERANCE = 1e-9
 
 
 def increments(x: ArrayLike, low: float, high: float) -> list[float]:
-    """A float or a 1-D array as a list of floats inside [low, high]; ValueError, before anything is used, if any is not."""
+    """A float or a 1-D array as a list of floats inside [low, high]; ValueError, before anything is used,
+    if any is not.
+    """
     if isinstance(x, float):
         if not low - TOLERANCE <= x <= high + TOLERANCE:
             raise ValueError(f"increment {x!r} is not a number in [{low:g}, {high:g}]")
         return [low if x < low else high if x > high else x]
     xs = np.asarray(x, np.float64)
     if xs.ndim > 1:
-        raise ValueError(f"increments are a number or a 1-D array in arrival order, not an array of shape {xs.shape}")
+        raise ValueError(
+            f"increments are a number or a 1-D array in arrival order, not an array of shape {xs.shape}"
+        )
     xs = xs.reshape(-1)
     inside = (xs >= low - TOLERANCE) & (xs <= high + TOLERANCE)
     if not inside.all():
         at = int(np.argmin(inside))
-        raise ValueError(f"increment {float(xs[at])!r} at position {at} is not a number in [{low:g}, {high:g}]")
+        raise ValueError(
+            f"increment {float(xs[at])!r} at position {at} is not a number in [{low:g}, {high:g}]"
+        )
     clipped: list[float] = np.minimum(np.maximum(xs, low), high).tolist()
     return clipped
 
@@ -31,7 +37,9 @@ def increments(x: ArrayLike, low: float, high: float) -> list[float]:
 def boundaries(low: float, bad: float, good: float, high: float) -> tuple[float, float, float, float]:
     numbers = float(low), float(bad), float(good), float(high)
     if not all(map(isfinite, numbers)) or not numbers[0] <= numbers[1] < numbers[2] <= numbers[3]:
-        raise ValueError(f"need low <= bad < good <= high, got low={low}, bad={bad}, good={good}, high={high}")
+        raise ValueError(
+            f"need low <= bad < good <= high, got low={low}, bad={bad}, good={good}, high={high}"
+        )
     return numbers
 
 

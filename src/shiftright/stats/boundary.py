@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -10,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from shiftright.stats import _inputs
 from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, planned_means
+from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, Wealth
-from shiftright.stats.confidence import _interval
+from shiftright.stats.confidence import bounded_interval
 
 Decision = Literal["ship", "block", "inconclusive"]
 
@@ -19,13 +19,15 @@ Decision = Literal["ship", "block", "inconclusive"]
 class BoundaryTest:
     """Ship, block or go on, after every increment, at stated error rates: the indifference-zone betting test.
 
-    ``ship`` once the e-process against ``mean <= bad`` reaches 1/alpha, ``block`` once the one against ``mean >= good``
-    reaches 1/beta, ``inconclusive`` at the cap. P(ever ship | mean <= bad) <= alpha and P(ever block | mean >= good)
-    <= beta for every law on [low, high] and any stopping rule (Ville 1939); only E[x | past] is restricted, so
-    increments need not be independent. Between the two boundaries either answer is right.
+    ``ship`` once the e-process against ``mean <= bad`` reaches 1/alpha, ``block`` once the one against
+    ``mean >= good`` reaches 1/beta, ``inconclusive`` at the cap. P(ever ship | mean <= bad) <= alpha and
+    P(ever block | mean >= good) <= beta for every law on [low, high] and any stopping rule (Ville 1939);
+    only E[x | past] is restricted, so increments need not be independent. Between the two boundaries either
+    answer is right.
 
-    ``planning``: 1-D increments of *other* cases (an earlier decision, a split, the development set), or None. It shapes
-    the bets, hence the cost; using cases of this very run would void the guarantee. ``cap``: increments at most.
+    ``planning``: 1-D increments of *other* cases (an earlier decision, a split, the development set), or
+    None. It shapes the bets, hence the cost; using cases of this very run would void the guarantee.
+    ``cap``: increments at most.
 
     Errors: ValueError unless low <= bad < good <= high, error rates lie in (0, 1) and every number is finite.
     Source: Waudby-Smith & Ramdas 2024 (2010.09686); Voracek & Orabona 2025 (2505.22422) for the capped half.
@@ -62,9 +64,9 @@ class BoundaryTest:
             signs=[1.0] * 3 + [-1.0] * 6,
         )
         width = high - low
-        above, below, worse = largest_bet(bad - low, width), largest_bet(high - good, width), largest_bet(high - bad, width)
-        self._largest: Array = np.array([above] * 3 + [below] * 3 + [worse] * 3)
-        self._ship.ceiling, self._block.ceiling = above, below
+        rooms = (bad - low, high - good, high - bad)
+        self._largest: Array = np.repeat([largest_bet(room, width) for room in rooms], 3)
+        self._ship.ceiling, self._block.ceiling = float(self._largest[0]), float(self._largest[3])
         self._past: list[float] = []
         self._refresh_at = 0
         self._decision: Decision | None = None
@@ -72,9 +74,9 @@ class BoundaryTest:
     def update(self, x: ArrayLike) -> Decision | None:
         """Use one increment or a 1-D array of them in arrival order; the decision, or None: go on.
 
-        The first crossing is absorbing: what comes after it, even in the same array, is not used. Feeding an array
-        equals feeding its values one by one, exactly. ValueError on NaN or a value outside [low, high] (tolerance
-        1e-9); then nothing of the array has been used.
+        The first crossing is absorbing: what comes after it, even in the same array, is not used. Feeding
+        an array equals feeding its values one by one, exactly. ValueError on NaN or a value outside [low,
+        high] (tolerance 1e-9); then nothing of the array has been used.
         """
         xs = _inputs.increments(x, self.low, self.high)
         start, end = 0, len(xs)
@@ -87,7 +89,9 @@ class BoundaryTest:
         return self._decision
 
     def _advance(self, xs: list[float]) -> int:
-        """Run the processes over increments for which bets are fixed; how many were used until one of them crossed."""
+        """Run the processes over increments for which bets are fixed; how many were used until one of them
+        crossed.
+        """
         before = self._block.state
         used = self._block.run(xs)
         shipped_at = self._ship.run(xs[:used])
@@ -108,16 +112,17 @@ class BoundaryTest:
         return used
 
     def _refresh(self, n: int) -> None:
-        """New bets from the past: every 10 increments, then every 50, then every tenth of the past."""
+        """New bets, from the past alone."""
         values, weights = self._law.summary()
         bets = self._kelly.refresh(values, weights, self._largest)
         self._ship.bets, self._block.bets, self._regression.bets = bets[:3], bets[3:6], bets[6:]
         mean = weights @ values
         self._ship.variance = self._block.variance = float(weights @ (values - mean) ** 2)
-        self._refresh_at = n + (10 if n < 50 else max(50, n // 10))
+        self._refresh_at = next_refresh(n)
 
     def raise_cap(self, cap: int) -> None:
-        """Allow more increments. Wealth is kept and later bets aim at the new cap; an ``inconclusive`` is reopened.
+        """Allow more increments. Wealth is kept and later bets aim at the new cap; an ``inconclusive`` is
+        reopened.
 
         ValueError unless the test has a cap and the new one is at least as large. A ship or block stays.
         """
@@ -129,12 +134,13 @@ class BoundaryTest:
         self._cap = self._ship.cap = self._block.cap = new
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """A two-sided anytime-valid confidence sequence for the mean, from the n increments used; (low, high) at n = 0.
+        """A two-sided anytime-valid confidence sequence for the mean, from the n increments used; (low,
+        high) at n = 0.
 
         Its bets are its own: independent of bad, good, alpha, beta, cap and the planning sample. Never empty.
         """
         _inputs.probability("level", level)
-        return _interval(np.array(self._past), level, self.low, self.high)
+        return bounded_interval(np.array(self._past), level, low=self.low, high=self.high)
 
     @property
     def decision(self) -> Decision | None:
@@ -178,4 +184,4 @@ class BoundaryTest:
     @property
     def regressed(self) -> bool:
         """Is the mean proven to lie below ``bad`` itself, at alpha? A free third answer; it stops nothing."""
-        return isfinite(self.alpha) and self._regression.peak >= self._regression.goal
+        return self._regression.peak >= self._regression.goal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, inf, log
+from math import ceil, inf, log, log1p
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,12 +23,14 @@ def expected_calls_limit(
     low: float | None = None,
     high: float | None = None,
 ) -> float:
-    """Fewest increments, on average, that *any* sequential test needs on the empirical law of ``xs``, shape (n,).
+    """Fewest increments, on average, that *any* sequential test needs on the empirical law of ``xs``, shape
+    (n,).
 
-    For any test that wrongly ships with probability <= alpha and ships this law with probability ``p_ship``,
-    E[n] >= kl(p_ship, alpha) / KL_inf(law; mean <= bad); blocking likewise with beta and mean >= good. The larger one.
-    ``p_block`` defaults to 1 - p_ship; ``low`` and ``high`` to the range of xs. A side counts 0 where its probability
-    does not exceed its error, inf where the law cannot be told from its null at all.
+    For any test that wrongly ships with probability <= alpha and ships this law with probability
+    ``p_ship``, E[n] >= kl(p_ship, alpha) / KL_inf(law; mean <= bad); blocking likewise with beta and mean
+    >= good. The larger one. ``p_block`` defaults to 1 - p_ship; ``low`` and ``high`` to the range of xs. A
+    side counts 0 where its probability does not exceed its error, inf where the law cannot be told from its
+    null at all.
 
     Errors: ValueError on bad boundaries, probabilities outside their range, NaN, or an empty ``xs``.
     Source: Wald 1945; Garivier & Kaufmann 2016, lemma 1; Honda & Takemura 2010 for KL_inf.
@@ -64,10 +66,11 @@ def binary_kl(p: float, q: float) -> float:
 
 
 def kl_inf(xs: ArrayLike, null: float, *, low: float) -> float:
-    """Least relative entropy, in nats per increment, from the law of ``xs`` to a law on [low, inf) with mean <= null.
+    """Least relative entropy, in nats per increment, from the law of ``xs`` to a law on [low, inf) with
+    mean <= null.
 
-    The dual (Honda & Takemura 2010, theorem 8) is the growth rate of the best constant bet:
-    max over 0 <= bet <= 1/(null - low) of E log(1 + bet (x - null)). Infinite where no law with that mean exists.
+    The dual (Honda & Takemura 2010, theorem 8) is the growth rate of the best constant bet: max over 0 <=
+    bet <= 1/(null - low) of E log(1 + bet (x - null)). Infinite where no law with that mean exists.
     """
     values, counts = np.unique(np.asarray(xs, np.float64), return_counts=True)
     gains, weights = values - null, counts / counts.sum()
@@ -88,11 +91,12 @@ def kl_inf(xs: ArrayLike, null: float, *, low: float) -> float:
 def clean_cases_needed(gap: float, room: float, error: float) -> int:
     """Fewest perfect increments that can prove a claim: log(1/error) / -log(1 - gap/room).
 
-    ``gap``: distance between the boundaries; ``room``: from the far boundary to the worst value. With room 1 this is the
-    rule "299 clean cases for 1 %, at 5 %". A claim with fewer cases than this is impossible, whatever the method.
+    ``gap``: distance between the boundaries; ``room``: from the far boundary to the worst value. With room
+    1 this is the rule "299 clean cases for 1 %, at 5 %". A claim with fewer cases than this is impossible,
+    whatever the method.
     """
-    if not 0.0 < gap:
+    if not gap > 0.0:
         raise ValueError(f"gap must be positive, got {gap}")
     if gap >= room:
         return 1
-    return ceil(log(1.0 / error) / -np.log1p(-gap / room))
+    return ceil(log(1.0 / error) / -log1p(-gap / room))

@@ -20,7 +20,9 @@ _BUDGET = 200_000  # simulated increments in all: about one second
 
 @dataclass(frozen=True)
 class Plan:
-    """What a decision will cost, in increments. ``cap`` is never above the cases available; ``needed`` ignores them."""
+    """What a decision will cost, in increments. ``cap`` is never above the cases available; ``needed``
+    ignores them.
+    """
 
     fixed_n: int
     cap: int
@@ -43,12 +45,14 @@ def plan(
 ) -> Plan:
     """Plan a BoundaryTest from increments of other cases (``values``, shape (n,); their variance is V).
 
-    - ``fixed_n`` = (z_alpha + z_beta)^2 V / (good - bad)^2: the classical test of the same power, rounded up.
-    - ``needed`` = 1.5 fixed_n, or 1.5 times the fewest clean cases that can prove the claim if that is more;
-      ``cap`` = the smaller of it and ``n_available``.
+    - ``fixed_n`` = (z_alpha + z_beta)^2 V / (good - bad)^2: the classical test of the same power, rounded
+      up.
+    - ``needed`` = 1.5 fixed_n, or 1.5 times the fewest clean cases that can prove the claim if that is
+      more; ``cap`` = the smaller of it and ``n_available``.
     - ``expected_calls``: mean increments of the exact test, simulated on ``values`` tilted to the means
       {"bad", "middle", "good"}. Deterministic for a seed; takes about a second.
-    - ``resolvable_margin``: the smallest good - bad that ``n_available`` cases (default: ``needed``) can resolve.
+    - ``resolvable_margin``: the smallest good - bad that ``n_available`` cases (default: ``needed``) can
+      resolve.
 
     Errors: ValueError on an empty, non-finite or out-of-range sample, or bad boundaries.
     """
