@@ -1,0 +1,6 @@
+"""Cases: read, append, and see whether a prompt contains them."""
+
+from shiftright.datasets._appending import append as append
+from shiftright.datasets._leaks import leaks as leaks
+from shiftright.datasets.dataset import Dataset as Dataset
+from shiftright.datasets.dataset import load as load
