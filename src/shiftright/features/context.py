@@ -1,0 +1,102 @@
+"""What a feature may ask for while it runs: its variant, a model, an answer to a prompt, a named step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shiftright.core.spec import Variant
+from shiftright.errors import SpecError
+from shiftright.tracing.recorder import OpenSpan, span
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from shiftright.prompts import Prompt
+
+_NOT_FOR_MODELS = frozenset({"model", "prompt", "run"})
+
+
+class Context:
+    """One per loaded feature; what belongs to a single call lives in context variables."""
+
+    __slots__ = ("_models", "_prompts", "variant")
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+        self._models: dict[str, Model] = {}
+        self._prompts: dict[Path, Prompt] = {}
+
+    def model(self, name: str | None = None) -> Model:
+        """A pydantic-ai model, metered and cached: the variant's, or the one a setting or model string names.
+
+        Raises:
+            SpecError: the variant names no model.
+            CredentialsError, MissingDependency: the model cannot be used here.
+        """
+        from shiftright import models
+
+        wanted = self._setting(name, "model")
+        if wanted not in self._models:
+            self._models[wanted] = models.resolve(wanted, settings=self._model_settings(), root=self.variant.root)
+        return self._models[wanted]
+
+    async def generate(self, prompt: str | None = None, output: Any = None, **variables: Any) -> Any:
+        """Ask the variant's model with a rendered prompt.
+
+        Args:
+            prompt: a setting of the variant that names a prompt file, or the file itself, relative to the
+                contract; default: the variant's ``prompt``.
+            output: a type (or JSON Schema) of the answer; text without one. A malformed answer is asked for again.
+            variables: of the prompt.
+
+        Raises:
+            PromptError: the prompt cannot be read or rendered.
+            ModelError: no usable answer.
+        """
+        loaded = self.prompt(prompt)
+        return await self.ask(loaded.render(variables), output=output, settings=loaded.settings)
+
+    async def ask(self, messages: str | list[dict[str, Any]], *, output: Any, settings: Mapping[str, Any]) -> Any:
+        """Ask with text or messages. What the variant says wins over ``settings`` (a prompt's front matter)."""
+        from shiftright import models
+
+        merged = {**settings, **self._model_settings()}
+        name = self.variant.get("model") or settings.get("model")
+        asked = await models.ask(
+            self.model(name),
+            messages,
+            output=output if output is not None else self._declared(settings),
+            settings={key: value for key, value in merged.items() if key not in _NOT_FOR_MODELS},
+        )
+        return asked.output
+
+    def prompt(self, name: str | None = None) -> Prompt:
+        """The prompt a setting or path names; by default the variant's own."""
+        from shiftright import prompts
+
+        path = self.variant.root / self._setting(name, "prompt")
+        if path not in self._prompts:
+            self._prompts[path] = prompts.load(path)
+        return self._prompts[path]
+
+    def step(self, name: str, **attributes: Any) -> OpenSpan:
+        """A named step in the call's trace: ``with ctx.step("retrieve") as step: …; step.set("hits", 3)``."""
+        return span(name, **attributes)
+
+    def _setting(self, name: str | None, default: str) -> str:
+        key = default if name is None else name
+        value = self.variant.get(key)
+        if isinstance(value, str):
+            return value
+        if name is not None:
+            return name
+        raise SpecError(
+            f"variant {self.variant.name!r} names no {default}",
+            file=self.variant.root / "spec.yaml",
+            hint=f"Add {default}: to the variant, or name one in the call.",
+        )
+
+    def _model_settings(self) -> dict[str, Any]:
+        return {key: value for key, value in self.variant.settings.items() if key not in _NOT_FOR_MODELS}

@@ -1,0 +1,175 @@
+"""From a contract and a variant to something that can be called."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from shiftright.core.answer import Usage
+from shiftright.core.spec import Spec, Variant
+from shiftright.errors import SpecError
+from shiftright.features import signature
+from shiftright.features.context import Context
+from shiftright.features.current import named_variant
+from shiftright.usercode import isolation
+
+Kind = Literal["function", "graph", "url", "command", "recorded", "prompt"]
+RECORDED = "recorded:"
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class LoadedFeature(msgspec.Struct, frozen=True, eq=False):
+    """A variant of a feature, ready for ``call``.
+
+    ``invoke`` takes the case's value and gives the output, not yet plain; it is a plain function for threads where
+    ``blocking``. ``module`` is the user's module, where there is one. ``close`` ends what a feature keeps open.
+    """
+
+    spec: Spec
+    variant: Variant
+    kind: Kind
+    invoke: Callable[[Any], Any]
+    blocking: bool = False
+    module: str | None = None
+    output_type: Any = Any
+    closing: Callable[[], Any] | None = None
+
+    @property
+    def run(self) -> str | None:
+        return run_of(self.spec, self.variant)
+
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """JSON Schema of the declared output, for the ``schema`` scorer."""
+        return signature.output_schema(self.output_type)
+
+    async def close(self) -> None:
+        """Close open connections; the feature can still be called."""
+        if self.closing is not None:
+            await self.closing()
+
+
+class Reply(NamedTuple):
+    """An output that knows what it took when it was made (recorded answers, other people's processes)."""
+
+    output: Any
+    latency_s: float | None = None
+    usage: Usage = Usage()
+
+
+def run_of(spec: Spec, variant: Variant) -> str | None:
+    """The callable as the contract writes it; None for a prompt and its model."""
+    return variant.run if variant.run is not None else spec.run
+
+
+def load(spec: Spec, variant: Variant | str) -> LoadedFeature:
+    """The feature with this variant's configuration.
+
+    Raises:
+        SpecError: the module, function, file or program is missing or broken, with file and line.
+        UsageError: no such variant.
+    """
+    if isinstance(variant, str):
+        variant = named_variant(spec, variant)
+    run = run_of(spec, variant)
+    if run is None:
+        return _prompt(spec, variant)
+    if run.startswith(RECORDED):
+        return _recorded(spec, variant, run.removeprefix(RECORDED))
+    if run.startswith(("http://", "https://")):
+        from shiftright.features.remote import Remote
+
+        remote = Remote(run, variant)
+        return LoadedFeature(spec, variant, "url", remote.post, closing=remote.close)
+    if _FUNCTION.fullmatch(run):
+        return _function(spec, variant, run)
+    return _command(spec, variant, run)
+
+
+def _function(spec: Spec, variant: Variant, run: str) -> LoadedFeature:
+    found = isolation.load_object(run, spec.root, file=spec.path, line=run_line(spec, variant))
+    module = run.partition(":")[0]
+    if hasattr(found, "ainvoke") and not inspect.isroutine(found) and not isinstance(found, type):
+        return LoadedFeature(spec, variant, "graph", found.ainvoke, module=module)
+    if not callable(found):
+        raise SpecError(
+            f"run: {run} is a {type(found).__name__}, which cannot be called",
+            file=spec.path,
+            line=run_line(spec, variant),
+            hint="Name a function, or a LangGraph graph.",
+        )
+    shape = signature.read(found)
+    read_input = signature.reader(shape)
+    function = found if shape.context is None else partial(found, **{shape.context: Context(variant)})
+    return LoadedFeature(
+        spec,
+        variant,
+        "function",
+        _async_call(function, read_input) if shape.is_async else _plain_call(function, read_input),
+        blocking=not shape.is_async,
+        module=module,
+        output_type=shape.output_type,
+    )
+
+
+def _async_call(function: Callable[..., Any], read_input: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: function(read_input(value))
+
+
+_plain_call = _async_call
+
+
+def _prompt(spec: Spec, variant: Variant) -> LoadedFeature:
+    model = variant.get("model")
+    if isinstance(model, str) and model.startswith(RECORDED):
+        return _recorded(spec, variant, model.removeprefix(RECORDED))
+    from shiftright.features.prompted import Prompted
+
+    prompted = Prompted(Context(variant), spec)
+    return LoadedFeature(spec, variant, "prompt", prompted.answer)
+
+
+def _recorded(spec: Spec, variant: Variant, name: str) -> LoadedFeature:
+    from shiftright.features.recorded import Recording
+
+    recording = Recording(variant.root / name)
+    return LoadedFeature(spec, variant, "recorded", recording.answer)
+
+
+def _command(spec: Spec, variant: Variant, run: str) -> LoadedFeature:
+    from shiftright.features.command import run_command
+
+    where: dict[str, Any] = {"file": spec.path, "line": run_line(spec, variant)}
+    try:
+        words = shlex.split(run)
+    except ValueError as cause:
+        raise SpecError(f"run: {run!r} is no command line: {cause}", **where) from None
+    if not words:
+        raise SpecError("run: is empty", **where, hint="Write module:function, a URL or a command line.")
+    beside = spec.root / words[0]
+    program = str(beside.resolve()) if "/" in words[0] and beside.is_file() else shutil.which(words[0])
+    if program is None:
+        hint = f"Install it, or write module:function for Python code in {spec.root}."
+        raise SpecError(f"run: there is no program {words[0]!r}", **where, hint=hint)
+    return LoadedFeature(
+        spec, variant, "command", partial(run_command, [program, *words[1:]], spec.root, variant.settings)
+    )
+
+
+def run_line(spec: Spec, variant: Variant) -> int | None:
+    """The line of the contract that says what is run."""
+    run = run_of(spec, variant)
+    try:
+        lines = Path(spec.path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((n for n, text in enumerate(lines, 1) if "run:" in text and run is not None and run in text), None)

@@ -1,0 +1,136 @@
+"""Which files a piece of user code consists of, read from the source without running it, and their digest."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from shiftright.core.case import digest_of
+from shiftright.usercode import search
+
+_WHOLE = 64 * 1024 * 1024
+_END = 1024 * 1024
+
+
+class Sources(NamedTuple):
+    """``modules``: the module and every user module it imports, directly or not, also inside functions.
+    ``named``: other files in the contract's folder that a string in them names (prompts, data)."""
+
+    modules: frozenset[Path]
+    named: frozenset[Path]
+
+
+class _Reading(msgspec.Struct, frozen=True):
+    imports: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    strings: tuple[str, ...] = ()
+
+
+def trace(module: str, root: Path) -> Sources:
+    """The sources of ``module``, looked for like the importer does; empty for an installed module."""
+    root = root.resolve()
+    todo = search.module_files(root, module)
+    if not todo and (place := search.home(module.partition(".")[0], root)) is not None:
+        todo = search.module_files(place, module)
+    seen: set[Path] = set()
+    named: set[Path] = set()
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        reading = _read(path)
+        todo += _imported(path, reading)
+        named |= {found for text in reading.strings if (found := root / text).is_file()}
+    return Sources(frozenset(seen), frozenset(named - seen))
+
+
+def digest_files(files: Iterable[Path], root: Path) -> str:
+    """Digest over (path relative to ``root``, content) of the files; independent of where the project lies."""
+    root = root.resolve()
+    return digest_of(sorted([_relative(path, root), content_digest(path)] for path in files))
+
+
+def content_digest(path: Path) -> str:
+    """BLAKE2b of a file, remembered while its size and time stay; of size, first and last MiB above 64 MiB."""
+    info = path.stat()
+    key = (info.st_mtime_ns, info.st_size)
+    known = _digests.get(path)
+    if known is None or known[0] != key:
+        known = _digests[path] = (key, _hash(path, info.st_size))
+    return known[1]
+
+
+_digests: dict[Path, tuple[tuple[int, int], str]] = {}
+_readings: dict[str, _Reading] = {}
+
+
+def _hash(path: Path, size: int) -> str:
+    hasher = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        if size <= _WHOLE:
+            hasher.update(file.read())
+        else:
+            hasher.update(f"{size}:".encode() + file.read(_END))
+            file.seek(-_END, 2)
+            hasher.update(file.read())
+    return hasher.hexdigest()
+
+
+def _relative(path: Path, root: Path) -> str:
+    # walk_up would do it from Python 3.12 on.
+    up = 0
+    for base in (root, *root.parents):
+        if path.is_relative_to(base):
+            return "../" * up + path.relative_to(base).as_posix()
+        up += 1
+    return path.as_posix()
+
+
+def _read(path: Path) -> _Reading:
+    key = content_digest(path)
+    if key not in _readings:
+        try:
+            tree = ast.parse(path.read_bytes(), filename=str(path))
+        except (SyntaxError, ValueError):
+            # The file's content is part of the digest all the same; importing it says what is wrong.
+            return _Reading()
+        _readings[key] = _Reading(tuple(_imports(tree)), tuple(_file_names(tree)))
+    return _readings[key]
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level, tuple(alias.name for alias in node.names)
+
+
+def _file_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+            if 0 < len(text) < 200 and "." in text and text.isprintable() and not text.startswith(("/", "..")):
+                yield text
+
+
+def _imported(path: Path, reading: _Reading) -> Iterator[Path]:
+    for name, level, names in reading.imports:
+        if level:
+            place: Path | None = path.parents[level - 1]
+        else:
+            folder = search.import_root(path.parent)
+            place = search.home(name.partition(".")[0], folder)
+        if place is None:
+            continue
+        if name:
+            yield from search.module_files(place, name)
+        elif (place / "__init__.py").is_file():
+            yield place / "__init__.py"
+        for each in names:
+            yield from search.module_files(place, f"{name}.{each}" if name else each)
