@@ -1,0 +1,324 @@
+"""The tests of one contract, fed case by case in the recorded order, and the Verdict they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from shiftright.core.spec import Check, Spec
+from shiftright.core.verdict import CheckRow, Merge, Outcome, Verdict
+from shiftright.decisions import words
+from shiftright.decisions.clauses import ClausePlan, clause_cap, increment, natural
+from shiftright.decisions.units import CaseScores
+from shiftright.stats import BoundaryTest, CostBlockTest, SuiteTest
+
+Estimand = Literal["population", "suite"]
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """What a decision fixed at its first call, so that a later call continues the same test.
+
+    ``seed`` orders the cases; ``largest_unit`` and ``mean_unit`` are sizes of groups in cases; ``suite`` is the number
+    of units of the suite (suite mode only); ``baseline_repeats`` is K_b. ``raises`` lists (cases consumed, units there
+    are) for each time cases were added to an open decision, ``units`` what there were at first. ``must`` is the digest of
+    the ``must`` cases that had passed when it was decided.
+    """
+
+    clauses: tuple[ClausePlan, ...]
+    seed: int
+    estimand: Estimand = "population"
+    largest_unit: int = 1
+    mean_unit: float = 1.0
+    suite: int = 0
+    baseline_repeats: int = 1
+    suite_baseline: dict[str, float] = {}
+    raises: tuple[tuple[int, int], ...] = ()
+    units: int = 0
+    must: str | None = None
+
+
+# below this many units the planned variance is the better guess
+ENOUGH = 30
+
+
+class Spread:
+    """Running variance of the increments, for the plan in an open clause's reason."""
+
+    def __init__(self) -> None:
+        self.n, self.total, self.squares = 0, 0.0, 0.0
+
+    def add(self, xs: Sequence[float]) -> None:
+        self.n += len(xs)
+        self.total += sum(xs)
+        self.squares += sum(x * x for x in xs)
+
+    @property
+    def variance(self) -> float:
+        mean = self.total / self.n
+        return max(self.squares / self.n - mean * mean, 0.0)
+
+
+class SequentialTest(Protocol):
+    """What BoundaryTest, SuiteTest and CostBlockTest share."""
+
+    decision: Literal["ship", "block", "inconclusive"] | None
+    n: int
+    e_ship: float
+    e_block: float
+
+    def update(self, x: Sequence[float]) -> object: ...
+    def interval(self, level: float = 0.95) -> tuple[float, float]: ...
+    @property
+    def mean(self) -> float | None: ...
+
+
+class ClauseTest:
+    """Two tests on the same increments: may it ship (at wrong_ship, wrong_block), and is harm proven (at false_red)?
+
+    Harm is a mean below ``good`` for ``max_drop`` (any loss) and below ``bad`` for every other clause (the stated bound
+    itself is missed), so a change that keeps an already mediocre level is not called harmful.
+    """
+
+    def __init__(self, plan: ClausePlan, frozen: Frozen) -> None:
+        self.plan = plan
+        self._largest, self._mean_unit = frozen.largest_unit, frozen.mean_unit
+        self._group: list[float] = []
+        self._spread = Spread()
+        self.release = _release_test(plan, frozen)
+        self.harm = _harm_test(plan, frozen)
+
+    def add(self, cases: Iterable[CaseScores]) -> None:
+        xs = [increment(self.plan, case) for case in cases] if self._largest == 1 else self._units(cases)
+        if not xs:
+            return
+        self.release.update(xs)
+        self._spread.add(xs)
+        if self.harm is not None and self.release.decision != "ship":
+            self.harm.update(xs)
+
+    def _units(self, cases: Iterable[CaseScores]) -> list[float]:
+        """Sum of (x - bad) over each complete group, divided by the largest group's size: one bounded number a unit
+        that keeps the case-weighted mean (statistics.md, section a)."""
+        closed = []
+        for case in cases:
+            self._group.append(increment(self.plan, case) - self.plan.bad)
+            if case.closes:
+                closed.append(sum(self._group) / self._largest)
+                self._group = []
+        return closed
+
+    def quantity(self, x: float) -> float:
+        """A mean increment as the tested quantity."""
+        if self._largest > 1:
+            x = self.plan.bad + x * self._largest / self._mean_unit
+        return natural(self.plan, min(max(x, self.plan.low), self.plan.high))
+
+    @property
+    def estimate(self) -> float | None:
+        mean = self.release.mean
+        return None if mean is None else self.quantity(mean)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        low, high = self.release.interval(level)
+        ends = (self.quantity(low), self.quantity(high))
+        return (min(ends), max(ends))
+
+    @property
+    def harm_proven(self) -> bool:
+        return self.harm is not None and self.harm.decision == "block"
+
+    def raise_cap(self, units: int) -> None:
+        """There are ``units`` units now: the cap follows, up to 1.5 times the fixed-size test."""
+        cap = clause_cap(self.plan.fixed_n, units)
+        for test in (self.release, self.harm):
+            if isinstance(test, BoundaryTest) and cap > (test.cap or cap):
+                test.raise_cap(cap)
+
+    @property
+    def outcome(self) -> Outcome:
+        decision = self.release.decision
+        return "pass" if decision == "ship" else "fail" if decision == "block" else "inconclusive"
+
+    def row(self, target: str) -> CheckRow:
+        plan, test = self.plan, self.release
+        return CheckRow(
+            check=plan.check,
+            clause=plan.kind,
+            target=target,
+            verdict=self.outcome,
+            estimate=self.estimate,
+            interval=self.interval() if test.n else None,
+            n=test.n,
+            ship_at=1.0 / plan.alpha,
+            block_at=1.0 / plan.beta,
+            e_ship=test.e_ship,
+            e_block=test.e_block,
+            reason=words.reason(
+                plan,
+                decision=test.decision,
+                n=test.n,
+                regressed=bool(getattr(test, "regressed", False)),
+                variance=self._spread.variance if test.n >= ENOUGH else None,
+            ),
+        )
+
+
+def _release_test(plan: ClausePlan, frozen: Frozen) -> SequentialTest:
+    if plan.kind == "mean_at_most" and not plan.unit:
+        return CostBlockTest(limit=plan.bound, beta=plan.beta, cap=plan.cap)
+    return _boundary(plan, frozen, plan.bad, plan.good, plan.alpha, plan.beta)
+
+
+def _harm_test(plan: ClausePlan, frozen: Frozen) -> SequentialTest | None:
+    if plan.kind == "mean_at_most" and not plan.unit:
+        return CostBlockTest(limit=plan.bound, beta=plan.red, cap=plan.cap)
+    if plan.kind == "max_drop":
+        return _boundary(plan, frozen, plan.bad, plan.good, plan.alpha, plan.red)
+    if plan.bad <= plan.low:
+        return None
+    return _boundary(plan, frozen, max(plan.bad - plan.gap, plan.low), plan.bad, plan.alpha, plan.red)
+
+
+def _boundary(
+    plan: ClausePlan, frozen: Frozen, bad: float, good: float, alpha: float, beta: float
+) -> SequentialTest:
+    if frozen.estimand == "suite":
+        return SuiteTest(
+            size=frozen.suite, bad=bad, good=good, low=plan.low, high=plan.high, alpha=alpha, beta=beta
+        )
+    if frozen.largest_unit == 1:
+        return BoundaryTest(
+            bad=bad, good=good, low=plan.low, high=plan.high, alpha=alpha, beta=beta, cap=plan.cap, planning=plan.planning
+        )
+    # increments are sums of (x - plan.bad) over a group, divided by the largest group
+    share = frozen.mean_unit / frozen.largest_unit
+    return BoundaryTest(
+        bad=(bad - plan.bad) * share,
+        good=(good - plan.bad) * share,
+        low=plan.low - plan.bad,
+        high=plan.high - plan.bad,
+        alpha=alpha,
+        beta=beta,
+        cap=plan.cap,
+    )
+
+
+class ContractTest:
+    """All clauses of a contract on one stream of cases.
+
+    Ship needs every clause (intersection-union, no correction); a block needs one, each at its share of wrong_block.
+    Every case goes to every clause until that clause is decided (statistics.md, section c).
+    """
+
+    def __init__(self, spec: Spec, frozen: Frozen) -> None:
+        self.spec = spec
+        self.clauses = [ClauseTest(plan, frozen) for plan in frozen.clauses]
+        self.invariants = [check for check in spec.checks if check.clause("never_fails")]
+        self.broken: dict[str, list[str]] = {check.name: [] for check in self.invariants}
+        self.failed_must: list[str] = []
+        self.must_cases = 0
+        self.cases = 0
+        self._failed_at: int | None = None
+
+    def add(self, cases: Sequence[CaseScores]) -> None:
+        """Use cases in the order given."""
+        self.cases += len(cases)
+        for test in self.clauses:
+            test.add(cases)
+        for check in self.invariants:
+            name = check.name
+            self.broken[name] += [c.case_id for c in cases if not holds(c.candidate.get(name, ()))]
+        if self._failed_at is None and any(test.outcome == "fail" for test in self.clauses):
+            self._failed_at = self.cases
+
+    def replay(self, cases: Sequence[CaseScores], raises: Sequence[tuple[int, int]]) -> None:
+        """Use what an earlier call consumed, with the caps as they were raised on the way."""
+        start = 0
+        for consumed, units in raises:
+            self.add(cases[start:consumed])
+            for test in self.clauses:
+                test.raise_cap(units)
+            start = consumed
+        self.add(cases[start:])
+
+    def add_must(self, case_id: str, passed: bool) -> None:
+        """The result of one ``must`` case."""
+        self.must_cases += 1
+        if not passed:
+            self.failed_must.append(case_id)
+
+    @property
+    def broke_invariant(self) -> bool:
+        return any(self.broken.values())
+
+    @property
+    def settled(self) -> bool:
+        """Would more cases change nothing that is asked?
+
+        After a proven block the run goes on for at most as many cases again, to see whether the loss is proven
+        strictly enough to refuse the merge as well.
+        """
+        if self.failed_must or self.broke_invariant:
+            return True
+        if self._failed_at is not None:
+            return self.harm_proven or self.cases >= 2 * self._failed_at
+        return bool(self.clauses) and all(test.release.decision is not None for test in self.clauses)
+
+    @property
+    def open_clauses(self) -> list[ClauseTest]:
+        return [test for test in self.clauses if test.release.decision is None]
+
+    @property
+    def harm_proven(self) -> bool:
+        return any(test.harm_proven for test in self.clauses)
+
+    def verdict(self, *, complete: bool = True, note: str | None = None) -> Verdict:
+        """The two answers now. ``complete``: every case the contract asks for has been run, so an invariant that
+        held so far has held; ``note`` (a cap, an interruption) leads the reasons."""
+        rows = [row for check in self.spec.checks for row in self._rows(check, complete)]
+        merge: Merge = "no" if self.failed_must or self.broke_invariant or self.harm_proven else "yes"
+        outcome = self._outcome(rows)
+        reasons = ([note] if note else []) + words.summary(self.failed_must, self.must_cases, rows, outcome)
+        return Verdict(verdict=outcome, merge=merge, checks=tuple(rows), reasons=tuple(reasons))
+
+    def _outcome(self, rows: Sequence[CheckRow]) -> Outcome:
+        if self.failed_must or any(row.verdict == "fail" for row in rows):
+            return "fail"
+        return "pass" if rows and all(row.verdict == "pass" for row in rows) else "inconclusive"
+
+    def _rows(self, check: Check, complete: bool) -> list[CheckRow]:
+        rows = []
+        for clause in check.clauses:
+            target = words.target(check, clause)
+            if clause.kind == "never_fails":
+                rows.append(self._invariant_row(check, target, complete))
+            elif not clause.enforced:
+                test = next(t for t in self.clauses if (t.plan.check, t.plan.kind) == (check.name, clause.kind))
+                rows.append(test.row(target))
+        return rows
+
+    def _invariant_row(self, check: Check, target: str, complete: bool) -> CheckRow:
+        failed = self.broken[check.name]
+        held = complete and self.cases > 0 and not failed
+        outcome: Outcome = "fail" if failed else "pass" if held else "inconclusive"
+        return CheckRow(
+            check=check.name,
+            clause="never_fails",
+            target=target,
+            verdict=outcome,
+            estimate=1.0 - len(failed) / self.cases if self.cases else None,
+            interval=None,
+            n=self.cases,
+            ship_at=None,
+            block_at=None,
+            e_ship=None,
+            e_block=None,
+            reason=words.invariant(failed, self.cases),
+        )
+
+
+def holds(values: Sequence[float | None]) -> bool:
+    """An invariant holds on a case when every repeat was measured and passed."""
+    return bool(values) and all(value is not None and value >= 0.5 for value in values)

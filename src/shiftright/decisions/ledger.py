@@ -1,0 +1,132 @@
+"""One ledger, so that nobody can retry until green.
+
+A decision is found again by what is decided (feature code, clauses, scorers, variant, baseline, estimand) and by the
+lineage of its cases: a data set that still holds every consumed case unchanged continues the decision, whatever was
+added to it. A decided key gives its stored verdict whatever the seed, repeats or caps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from shiftright.core.case import Case, digest_of
+from shiftright.core.verdict import Verdict
+from shiftright.decisions.contract import Estimand, Frozen
+from shiftright.decisions.order import Order, arrange
+from shiftright.decisions.units import Values
+from shiftright.errors import StoreError
+from shiftright.store.rows import ConsumedRow, DecisionRow
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is decided, by digest. Names of variants are not part of it: renaming is no new attempt."""
+
+    feature: str
+    clauses: str
+    scorers: str
+    candidate: str
+    baseline: str | None
+    estimand: Estimand
+
+    @property
+    def stem(self) -> str:
+        return digest_of(msgspec.to_builtins(self))
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One attempt: its frozen test, what it has consumed, and its verdict once decided.
+
+    ``earlier`` counts decisions on the same subject over other versions of the cases.
+    """
+
+    row: DecisionRow
+    frozen: Frozen
+    consumed: tuple[ConsumedRow, ...]
+    order: Order
+    resumed: bool
+    earlier: int = 0
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.row.verdict if self.row.decided else None
+
+
+class Book(msgspec.Struct, frozen=True):
+    """Where decisions are kept: rows with what each consumed. The store and the committed lock both fill one."""
+
+    rows: tuple[tuple[DecisionRow, tuple[ConsumedRow, ...]], ...] = ()
+
+    def of(self, stem: str) -> list[tuple[DecisionRow, tuple[ConsumedRow, ...]]]:
+        return [entry for entry in self.rows if entry[0].parts.get("stem") == stem]
+
+
+def open_decision(
+    subject: Subject,
+    variant: str,
+    baseline: str | None,
+    cases: Sequence[Case],
+    book: Book,
+    *,
+    new_id: Callable[[], str],
+    freeze: Callable[[int, int], Frozen],
+    another: bool = False,
+) -> Decision:
+    """Continue the subject's newest attempt on this lineage, or begin one.
+
+    ``freeze(attempt, seed)`` makes what a new attempt fixes. ``another`` (``--new-decision``) begins attempt j + 1.
+    """
+    digests = {case.id: case.digest for case in cases}
+    known = book.of(subject.stem)
+    ours = [entry for entry in known if _same_lineage(entry[1], digests)]
+    latest = max(ours, key=lambda entry: entry[0].attempt, default=None)
+    if latest is not None and not another:
+        return _reopen(latest, cases, earlier=len(known) - len(ours))
+    attempt = latest[0].attempt + 1 if latest else 1
+    lineage = latest[0].parts["lineage"] if latest else digest_of(sorted(digests.items()))
+    key = digest_of(subject.stem, lineage)
+    seed = int(digest_of(key, attempt)[:8], 16)
+    frozen, now = freeze(attempt, seed), time.time()
+    row = DecisionRow(
+        id=new_id(),
+        key=key,
+        feature=subject.feature,
+        variant=variant,
+        baseline=baseline,
+        created_at=now,
+        updated_at=now,
+        attempt=attempt,
+        estimand=subject.estimand,
+        parts={"stem": subject.stem, "lineage": lineage, **msgspec.to_builtins(subject)},
+        seed=seed,
+        frozen=msgspec.to_builtins(frozen),
+    )
+    order = arrange(cases, seed=seed)
+    return Decision(row, frozen, (), order, resumed=False, earlier=len(known) - len(ours))
+
+
+def _reopen(
+    entry: tuple[DecisionRow, tuple[ConsumedRow, ...]], cases: Sequence[Case], *, earlier: int
+) -> Decision:
+    row, consumed = entry
+    try:
+        frozen = msgspec.convert(row.frozen, Frozen)
+    except msgspec.ValidationError as error:
+        raise StoreError(
+            f"decision {row.id} was recorded in a form this version cannot read: {error}",
+            hint="Begin another attempt with --new-decision, or use the version that recorded it.",
+        ) from error
+    order = arrange(cases, seed=row.seed, consumed=[c.case_id for c in consumed])
+    return Decision(row, frozen, consumed, order, resumed=True, earlier=earlier)
+
+
+def _same_lineage(consumed: Iterable[ConsumedRow], digests: dict[str, str]) -> bool:
+    return all(digests.get(row.case_id) == row.case_digest for row in consumed)
+
+
+def consumed_row(
+    decision_id: str, position: int, case: Case, candidate: dict[str, Values], baseline: dict[str, Values]
+) -> ConsumedRow:
+    return ConsumedRow(decision_id, position, case.id, case.digest, candidate, baseline)

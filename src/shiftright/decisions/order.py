@@ -1,0 +1,72 @@
+"""The order in which cases enter a test. Random order is an assumption of every early stop, so it is fixed by a seed
+and recorded (statistics.md, section k)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from shiftright.core.case import Case
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A case at its place in the order. ``unit`` is its group (its own id without one); ``closes`` marks the last."""
+
+    case: Case
+    unit: str
+    closes: bool
+
+
+class Order(msgspec.Struct, frozen=True):
+    """``done``: consumed cases as recorded; ``rest``: what follows; ``skipped``: cases that joined a group which has
+    already been consumed, and so cannot be an independent unit any more."""
+
+    done: tuple[Step, ...]
+    rest: tuple[Step, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def arrange(cases: Iterable[Case], *, seed: int, consumed: Sequence[str] = ()) -> Order:
+    """Consumed cases first, as recorded, then the rest by hash(seed, unit), groups kept together."""
+    by_id = {case.id: case for case in cases}
+    done = _steps([by_id[case_id] for case_id in consumed])
+    seen_ids, seen_units = set(consumed), {step.unit for step in done}
+    groups: dict[str, list[Case]] = {}
+    skipped = []
+    for case in by_id.values():
+        if case.id in seen_ids:
+            continue
+        if _unit(case) in seen_units:
+            skipped.append(case.id)
+        else:
+            groups.setdefault(_unit(case), []).append(case)
+    rest: list[Case] = []
+    for unit in sorted(groups, key=lambda unit: _rank(seed, unit)):
+        members = groups[unit]
+        rest += members if len(members) == 1 else sorted(members, key=lambda case: _rank(seed, case.id))
+    return Order(tuple(done), tuple(_steps(rest)), tuple(skipped))
+
+
+def unit_sizes(cases: Iterable[Case]) -> list[int]:
+    """Cases per independent unit."""
+    sizes: dict[str, int] = {}
+    for case in cases:
+        sizes[_unit(case)] = sizes.get(_unit(case), 0) + 1
+    return list(sizes.values())
+
+
+def _steps(cases: Sequence[Case]) -> list[Step]:
+    units = [_unit(case) for case in cases]
+    ends = [*units[1:], None]
+    return [Step(case, unit, unit != end) for case, unit, end in zip(cases, units, ends, strict=True)]
+
+
+def _unit(case: Case) -> str:
+    # prefixed, so that a case whose id equals another's group stays a unit of its own
+    return f"g:{case.group}" if case.group is not None else f"c:{case.id}"
+
+
+def _rank(seed: int, name: str) -> bytes:
+    return hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=12).digest()

@@ -1,0 +1,132 @@
+"""The reasons of a Verdict in plain words. Percentages for levels, points for differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shiftright.core.spec import Check, Clause
+from shiftright.core.verdict import CheckRow, Outcome
+from shiftright.decisions.clauses import CAP_FACTOR, ClausePlan, fixed_size, natural, resolvable
+
+
+def percent(value: float) -> str:
+    return f"{value * 100:.1f} %".replace(".0 %", " %")
+
+
+def points(value: float, *, signed: bool = False) -> str:
+    number = f"{value * 100:+.1f}" if signed else f"{value * 100:.1f}"
+    number = number.replace("-", "−").removesuffix(".0")
+    return f"{number} point" if number in ("1", "+1", "−1") else f"{number} points"
+
+
+def amount(value: float, score: str) -> str:
+    """USD or seconds, with the digits that matter."""
+    if score == "latency":
+        return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
+    return f"{value:.3g} USD" if value >= 0.001 or value == 0 else f"{value:.6f}".rstrip("0") + " USD"
+
+
+def target(check: Check, clause: Clause) -> str:
+    """The clause as a person says it."""
+    bound = clause.bound
+    return {
+        "at_least": lambda: f"at least {percent(bound)}",
+        "at_most": lambda: f"at most {percent(bound)}",
+        "max_drop": lambda: f"drops by less than {points(bound)}",
+        "min_gain": lambda: f"gains at least {points(bound)}",
+        "never_fails": lambda: "never fails",
+        "p95_at_most": lambda: f"95 % within {amount(bound, check.score)}",
+        "mean_at_most": lambda: f"mean at most {amount(bound, check.score)}",
+        "each_at_most": lambda: f"each at most {amount(bound, check.score)}",
+    }[clause.kind]()
+
+
+def quantity(kind: str, value: float | None, score: str = "cost") -> str:
+    """A tested quantity of a clause of this kind."""
+    if value is None:
+        return "–"
+    if kind in ("max_drop", "min_gain"):
+        return points(value, signed=True)
+    if kind == "mean_at_most":
+        return amount(value, score)
+    return percent(value)
+
+
+def reason(
+    plan: ClausePlan, *, decision: str | None, n: int, regressed: bool = False, variance: float | None = None
+) -> str:
+    """Why a clause stands where it stands. ``variance`` is that of the increments seen, None while too few."""
+    if decision == "ship":
+        return f"proven on {n} {units(n)}"
+    if decision == "block":
+        return _blocked(plan, n, regressed)
+    if plan.kind == "mean_at_most" and not plan.unit:
+        return "a mean without an upper limit can be disproven but never proven: add each_at_most to this check"
+    if not n:
+        return "nothing measured yet"
+    return needs(plan, n, variance)
+
+
+def _blocked(plan: ClausePlan, n: int, regressed: bool) -> str:
+    if plan.kind == "max_drop":
+        if regressed:
+            return f"a drop of more than {points(plan.bound)} is proven on {n} {units(n)}"
+        return f"a loss is proven on {n} {units(n)}, so it cannot be shown to be as good as the baseline"
+    if plan.kind == "min_gain":
+        return f"a gain of {points(plan.bound)} is ruled out on {n} {units(n)}"
+    if regressed:
+        return f"proven to miss the bound on {n} {units(n)}"
+    comfortable = quantity(plan.kind, natural(plan, plan.good), plan.score)
+    return f"proven to fall short of {comfortable}, the level that would be comfortable, on {n} {units(n)}"
+
+
+def needs(plan: ClausePlan, n: int, variance: float | None = None) -> str:
+    """What n cases can see and what the clause needs, from the variance seen (else the planned one)."""
+    spread = max(plan.variance if variance is None else variance, 0.05 * plan.gap)
+    wanted = max(int(CAP_FACTOR * fixed_size(spread, plan.gap, plan.alpha, plan.beta)), n + 1)
+    sees = resolvable(spread, n, plan.alpha, plan.beta)
+    gap = _gap(plan, plan.gap)
+    if sees <= plan.gap:
+        return f"{n} {units(n)} so far; {gap} need about {_round(wanted)}"
+    return f"your {n} {units(n)} resolve {_gap(plan, sees)}; {gap} need about {_round(wanted)}, or widen the margin"
+
+
+def _gap(plan: ClausePlan, gap: float) -> str:
+    if plan.kind == "mean_at_most":
+        return amount(gap * (plan.unit or 1.0), plan.score)
+    return points(gap)
+
+
+def _round(n: int) -> int:
+    """Two leading digits: a plan is not more exact than that."""
+    step = 10 ** max(len(str(n)) - 2, 0)
+    return round(n / step) * step
+
+
+def units(n: int) -> str:
+    return "case" if n == 1 else "cases"
+
+
+def invariant(failed: Sequence[str], cases: int) -> str:
+    if failed:
+        shown = ", ".join(failed[:3]) + (f" and {len(failed) - 3} more" if len(failed) > 3 else "")
+        return f"failed on {len(failed)} of {cases} {units(cases)}: {shown}"
+    if not cases:
+        return "nothing measured yet"
+    # P(no failure in n | rate p) = (1-p)^n <= 5 %
+    return f"held on all {cases} {units(cases)}; rates above {percent(1 - 0.05 ** (1 / cases))} are ruled out (95 %)"
+
+
+def summary(
+    failed_must: Sequence[str], must_cases: int, rows: Sequence[CheckRow], outcome: Outcome
+) -> list[str]:
+    """The binding reason first."""
+    said = []
+    if failed_must:
+        shown = ", ".join(failed_must[:3]) + (f" and {len(failed_must) - 3} more" if len(failed_must) > 3 else "")
+        said.append(f"{len(failed_must)} of {must_cases} must {units(must_cases)} failed: {shown}")
+    worst = "fail" if outcome == "fail" else "inconclusive"
+    said += [f"{row.check}: {row.reason}" for row in rows if row.verdict == worst]
+    if outcome == "pass":
+        said.append("every check is proven")
+    return said

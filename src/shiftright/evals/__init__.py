@@ -1,0 +1,1 @@
+"""EVALUATE: run cases through a feature, score them, decide."""

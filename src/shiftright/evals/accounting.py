@@ -1,0 +1,85 @@
+"""Yardsticks beside a decision's cost, and what earlier decisions tell the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shiftright.decisions.clauses import fixed_size, increment
+from shiftright.decisions.contract import ClauseTest, ContractTest
+from shiftright.decisions.ledger import Book
+from shiftright.decisions.units import CaseScores
+from shiftright.evals.target import Target
+from shiftright.stats import expected_calls_limit
+from shiftright.store import Records
+from shiftright.store.rows import ConsumedRow, DecisionRow
+
+ENOUGH = 10
+
+
+def yardsticks(contract: ContractTest, consumed: Sequence[ConsumedRow]) -> tuple[int | None, float | None]:
+    """(fixed-size test of equal power, limit of statistics.md section L) for the cases seen; the slowest clause counts.
+
+    Both use the variance and the law that were observed, so they are estimates, and None before ten cases.
+    """
+    if len(consumed) < ENOUGH or not contract.clauses:
+        return None, None
+    cases = [CaseScores(row.case_id, row.candidate, row.baseline) for row in consumed]
+    pairs = [_clause(test, cases) for test in contract.clauses]
+    limits = [limit for _, limit in pairs if limit is not None]
+    return max(fixed for fixed, _ in pairs), max(limits, default=None)
+
+
+def _clause(test: ClauseTest, cases: Sequence[CaseScores]) -> tuple[int, float | None]:
+    plan = test.plan
+    xs = [increment(plan, case) for case in cases]
+    mean = sum(xs) / len(xs)
+    variance = max(sum((x - mean) ** 2 for x in xs) / len(xs), 0.05 * plan.gap)
+    fixed = fixed_size(variance, plan.gap, plan.alpha, plan.beta)
+    if plan.kind == "mean_at_most" and not plan.unit:
+        return fixed, None
+    shipped = test.release.decision != "block"
+    limit = expected_calls_limit(
+        xs,
+        bad=plan.bad,
+        good=plan.good,
+        alpha=plan.alpha,
+        beta=plan.beta,
+        p_ship=1.0 if shipped else 0.0,
+        low=plan.low,
+        high=plan.high,
+    )
+    return fixed, limit if limit < float("inf") else None
+
+
+def baseline_repeats(target: Target, book: Book, records: Records) -> int:
+    """K_b for a new decision: 1 for the first candidate; one more for each further candidate up to 5, once repeated
+    answers of the baseline were seen to differ.
+
+    K_b is the same for all cases of a decision: topping up only the cases that disagreed would bias their mean (at a
+    pass rate of .8, stopping at two equal answers gives .858).
+    """
+    if target.baseline is None:
+        return 1
+    candidates = {
+        row.parts.get("candidate")
+        for row, _ in book.rows
+        if row.parts.get("baseline") == target.baseline.digest and row.parts.get("candidate") != target.candidate.digest
+    }
+    if not candidates or not _flaky(target.baseline.digest, records):
+        return 1
+    return min(1 + len(candidates), 5)
+
+
+def _flaky(baseline_digest: str, records: Records) -> bool:
+    """Did two answers of the baseline to one input ever differ?"""
+    outputs: dict[str, object] = {}
+    for (input_digest, _), row in records.answers.get(baseline_digest).items():
+        if outputs.setdefault(input_digest, row.answer.output) != row.answer.output:
+            return True
+    return False
+
+
+def last_run(records: Records, decision: DecisionRow) -> str | None:
+    """The run that made a decision, when it was made on this machine."""
+    runs = records.runs.list(decision.feature, limit=200)
+    return next((run.id for run in runs if run.decision_id == decision.id), None)

@@ -1,0 +1,298 @@
+"""``shiftright eval``: spec -> ledger -> cases in recorded order -> features.call -> scorers -> decisions -> EvalRun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from shiftright.core.verdict import Calls, Verdict
+from shiftright.decisions.contract import ContractTest, Frozen
+from shiftright.decisions.ledger import Decision, open_decision
+from shiftright.decisions.order import Step, arrange, unit_sizes
+from shiftright.decisions.units import CaseScores
+from shiftright.errors import CapReached, DatasetChanged
+from shiftright.evals import accounting, notes
+from shiftright.evals.execution import Execution
+from shiftright.evals.freeze import freeze
+from shiftright.evals.history import History, Lease
+from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
+from shiftright.evals.planning import known_reruns
+from shiftright.evals.pool import OrderedPool
+from shiftright.evals.scoring import passed
+from shiftright.evals.target import Target, resolve
+from shiftright.evals.work import CaseRun
+from shiftright.settings import Settings
+from shiftright.store import Records
+from shiftright.store.rows import ConsumedRow
+
+RENEW_S = 30.0
+
+
+async def evaluate(
+    feature: str,
+    settings: Settings,
+    records: Records,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> EvalRun:
+    """Decide whether a variant may merge and be released.
+
+    A decision made before is returned as it stands, at no cost. An interrupted one goes on where it stopped.
+
+    Raises:
+        Error: what keeps the run from going on (usage, spec, credentials, store, changed cases, a provider that is
+            down); all of it can be resumed by the same command.
+    """
+    options = options or Options()
+    target = resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+    history = History(settings.root, records)
+    decision = _open(target, history, records, options)
+    gate = GateRun(target, decision, history, records, options, progress or Quiet())
+    if decision.verdict is not None and decision.frozen.must == gate.must_digest:
+        return gate.stored()
+    history.begin(decision)
+    with history.lease(decision.row.id) as lease:
+        return await gate.run(lease)
+
+
+def _open(target: Target, history: History, records: Records, options: Options) -> Decision:
+    estimand = "suite" if options.suite_mode else "population"
+    subject = target.subject(estimand)
+    book = history.book(target.spec.feature)
+
+    def begin(attempt: int, seed: int) -> Frozen:
+        return freeze(
+            target.spec,
+            target.gate.cases,
+            attempt=attempt,
+            seed=seed,
+            estimand=estimand,
+            reruns=known_reruns(target, records),
+            baseline_repeats=accounting.baseline_repeats(target, book, records),
+        )
+
+    return open_decision(
+        subject,
+        target.candidate.name,
+        target.baseline.name if target.baseline else None,
+        target.gate.cases,
+        book,
+        new_id=records.ledger.new_id,
+        freeze=begin,
+        another=options.new_decision,
+    )
+
+
+class GateRun:
+    """One eval of one decision: the ``must`` cases, then the gate in recorded order until the contract is decided."""
+
+    def __init__(
+        self,
+        target: Target,
+        decision: Decision,
+        history: History,
+        records: Records,
+        options: Options,
+        progress: Progress,
+    ) -> None:
+        self.target, self.decision, self.history, self.records = target, decision, history, records
+        self.options, self.progress = options, progress
+        self.must_digest = target.must.digest if target.must else None
+        self.frozen = self._with_added_cases()
+        self.consumed: list[ConsumedRow] = list(decision.consumed)
+        self.contract = self._replayed(self.consumed)
+        self.started = time.monotonic()
+        self._renewed = self.started
+        self._lease: Lease | None = None
+
+    def stored(self) -> EvalRun:
+        """The verdict as it was decided."""
+        verdict = self.decision.verdict
+        assert verdict is not None
+        run = accounting.last_run(self.records, self.decision.row)
+        return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
+
+    async def run(self, lease: Lease) -> EvalRun:
+        self._lease = lease
+        execution = Execution(self.target, self.records, self.options, self.history.lock, decision=self.decision)
+        self.progress.begin(
+            self.target.spec.feature,
+            self.target.candidate.name,
+            self.target.baseline.name if self.target.baseline else None,
+            notes.of(self.target, self.decision),
+        )
+        self._execution = execution
+        with execution:
+            note = None
+            try:
+                await self._must()
+                if self.decision.verdict is None and not self.contract.settled:
+                    await self._gate()
+            except CapReached as cap:
+                note = f"{cap.message}; {cap.hint}" if cap.hint else cap.message
+            finally:
+                self.progress.end()
+            self._refuse_changed_cases()
+            verdict = self._verdict(note)
+            execution.done(verdict)
+        self._remember(verdict, capped=note is not None)
+        return self._eval_run(verdict, self._calls(), execution.tally.cost_usd, run_id=execution.run_id)
+
+    async def _must(self) -> None:
+        """Every ``must`` case, first: one that fails settles both answers before anything else is paid for."""
+        if self.target.must is None:
+            return
+        steps = arrange(self.target.must.cases, seed=self.decision.row.seed).rest
+        work = self._execution.work(baseline=False)
+
+        def use(runs: Sequence[CaseRun]) -> bool:
+            for run in runs:
+                position = self.contract.must_cases
+                self.contract.add_must(
+                    run.case.id, all(passed(self.target.spec, scores) for scores in run.candidate_scores)
+                )
+                self._execution.writer.add(cases=(run.run_case(self._execution.run_id, "must", position),))
+            self._step()
+            return False
+
+        await OrderedPool(work, use, _ignore, concurrency=self._execution.concurrency).run(steps)
+
+    async def _gate(self) -> None:
+        pool = OrderedPool(
+            self._execution.work(), self._use, _ignore, concurrency=self._execution.concurrency
+        )
+        await pool.run(self.decision.order.rest)
+
+    def _use(self, runs: Sequence[CaseRun]) -> bool:
+        """Cases in order enter the test; what lies behind the case that settles it is not used."""
+        cases = [run.evidence() for run in runs]
+        used = len(cases)
+        self.contract.add(cases)
+        if self.contract.settled and used > 1:
+            used = self._settled_after(cases)
+        self._record(runs[:used])
+        self._step()
+        return self.contract.settled
+
+    def _settled_after(self, cases: Sequence[CaseScores]) -> int:
+        """Results come in batches of whatever size; the verdict must not depend on it. So the batch in which the
+        contract was settled is used again, case by case, from the state before it."""
+        self.contract, must = self._replayed(self.consumed), self.contract
+        self.contract.must_cases, self.contract.failed_must = must.must_cases, must.failed_must
+        for used, case in enumerate(cases, 1):
+            self.contract.add([case])
+            if self.contract.settled:
+                return used
+        return len(cases)
+
+    def _record(self, runs: Sequence[CaseRun]) -> None:
+        start = len(self.consumed)
+        rows = [run.consumed(self.decision.row.id, start + index) for index, run in enumerate(runs)]
+        self.consumed += rows
+        self._execution.writer.add(
+            cases=[run.run_case(self._execution.run_id, "gate", start + i) for i, run in enumerate(runs)],
+            consumed=rows,
+        )
+
+    def _replayed(self, consumed: Sequence[ConsumedRow]) -> ContractTest:
+        contract = ContractTest(self.target.spec, self.frozen)
+        cases = [
+            CaseScores(row.case_id, row.candidate, row.baseline, step.unit, step.closes)
+            for row, step in zip(consumed, self._all_steps(), strict=False)
+        ]
+        contract.replay(cases, self.frozen.raises)
+        return contract
+
+    def _all_steps(self) -> Sequence[Step]:
+        return (*self.decision.order.done, *self.decision.order.rest)
+
+    def _with_added_cases(self) -> Frozen:
+        """Where cases were added since the last call, note it: caps follow from here on, wealth is kept."""
+        frozen, decision = self.decision.frozen, self.decision
+        units = len(unit_sizes(self.target.gate.cases))
+        known = frozen.raises[-1][1] if frozen.raises else frozen.units
+        if units <= known or not decision.resumed:
+            return frozen
+        return msgspec.structs.replace(frozen, raises=(*frozen.raises, (len(decision.consumed), units)))
+
+    def _verdict(self, note: str | None) -> Verdict:
+        complete = self.contract.settled or len(self.consumed) == len(self._all_steps())
+        if self.decision.verdict is None:
+            return self.contract.verdict(complete=complete, note=note)
+        # decided before on the gate; only the must cases are new
+        if self.contract.failed_must:
+            return self.contract.verdict(complete=complete, note=note)
+        return self.decision.verdict if note is None else self.contract.verdict(complete=False, note=note)
+
+    def _remember(self, verdict: Verdict, *, capped: bool) -> None:
+        decided = self._decided(verdict) and not capped
+        if self.decision.verdict is None:
+            frozen = self.frozen
+            if decided:
+                frozen = msgspec.structs.replace(frozen, must=self.must_digest)
+            self.records.ledger.update_frozen(self.decision.row.id, msgspec.to_builtins(frozen))
+            if decided:
+                self.records.ledger.decide(self.decision.row.id, verdict)
+            self.history.remember(
+                self.target, self.decision.row, self.consumed, frozen, verdict if decided else None
+            )
+
+    def _decided(self, verdict: Verdict) -> bool:
+        """Is the gate's part final? Failed ``must`` cases are not: they are looked at again on every eval."""
+        if self.contract.failed_must:
+            return False
+        return self.contract.settled or verdict.verdict == "pass"
+
+    def _refuse_changed_cases(self) -> None:
+        changed = self.target.changed()
+        if changed is not None:
+            raise DatasetChanged(
+                "the cases changed while they were being decided on",
+                file=changed,
+                hint="Run the command again: answers are kept, and the decision is made on the new cases.",
+            )
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        if self._lease is not None and now - self._renewed > RENEW_S:
+            self._lease.renew()
+            self._renewed = now
+        open_checks = tuple(dict.fromkeys(test.plan.check for test in self.contract.open_clauses))
+        execution = self._execution
+        self.progress.step(
+            Standing(
+                len(self.consumed), len(self._all_steps()), execution.calls, execution.tally.cost_usd, open_checks
+            )
+        )
+
+    def _calls(self) -> Calls:
+        made = self._execution.calls
+        fixed, limit = accounting.yardsticks(self.contract, self.consumed)
+        return msgspec.structs.replace(made, fixed_sample=fixed, limit=limit)
+
+    def _eval_run(
+        self, verdict: Verdict, calls: Calls, cost_usd: float | None, *, run_id: str, stored: bool = False
+    ) -> EvalRun:
+        if stored:
+            calls = Calls(0, 0, 0, *accounting.yardsticks(self.contract, self.consumed))
+        return EvalRun(
+            feature=self.target.spec.feature,
+            variant=self.target.candidate.name,
+            baseline=self.target.baseline.name if self.target.baseline else None,
+            verdict=verdict,
+            calls=calls,
+            cost_usd=cost_usd,
+            seconds=time.monotonic() - self.started,
+            run_id=run_id,
+            seed=self.decision.row.seed,
+            estimand=self.frozen.estimand,
+            attempt=self.decision.row.attempt,
+            stored=stored,
+            notes=notes.of(self.target, self.decision),
+        )
+
+
+def _ignore(run: CaseRun) -> None:
+    """An answer beyond the deciding case: it is in the records for another decision, and in no test."""

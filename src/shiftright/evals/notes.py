@@ -1,0 +1,58 @@
+"""Things a reader of a verdict should know beside it."""
+
+from __future__ import annotations
+
+from shiftright import datasets
+from shiftright.core.case import Case
+from shiftright.decisions.ledger import Decision
+from shiftright.evals.target import Target
+
+
+def of(target: Target, decision: Decision | None) -> tuple[str, ...]:
+    """Plain sentences, the most consequential first."""
+    said: list[str] = []
+    if decision is not None:
+        said += _of_decision(decision)
+    said += _leaks(target)
+    for data in (target.gate, target.must):
+        if data is not None:
+            said += data.warnings
+    return tuple(dict.fromkeys(said))
+
+
+def _of_decision(decision: Decision) -> list[str]:
+    said = []
+    attempt, frozen = decision.row.attempt, decision.frozen
+    if attempt > 1 and frozen.clauses:
+        said.append(
+            f"this is attempt {attempt} at the same decision: it ships at an error rate of "
+            f"{frozen.clauses[0].alpha:.2%} instead of the stated one"
+        )
+    if decision.earlier:
+        said.append(
+            f"{decision.earlier} earlier decision{'s' if decision.earlier > 1 else ''} on this variant used other "
+            "versions of the cases"
+        )
+    if decision.order.skipped:
+        said.append(f"{len(decision.order.skipped)} added cases share a group with cases already used: left out")
+    if frozen.estimand == "suite":
+        said.append("suite mode: the verdict predicts the full run on these cases; it does not speak of traffic")
+    return said
+
+
+def _leaks(target: Target) -> list[str]:
+    """A gate case that stands in the prompt is no test of it."""
+    found: list[Case] = []
+    prompts = []
+    for side in (target.candidate, target.baseline):
+        name = side.feature.variant.get("prompt") if side else None
+        if side and isinstance(name, str) and (side.feature.variant.root / name).is_file():
+            text = (side.feature.variant.root / name).read_text(encoding="utf-8", errors="replace")
+            leaked = datasets.leaks(text, target.gate.cases)
+            if leaked:
+                prompts.append(name)
+                found += leaked
+    if not found:
+        return []
+    shown = ", ".join(case.id for case in found[:3])
+    return [f"{', '.join(dict.fromkeys(prompts))} contains the text of gate cases ({shown}): they test memory, not skill"]

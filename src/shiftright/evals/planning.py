@@ -1,0 +1,172 @@
+"""The planning sample: dev cases on which the baseline runs twice. It shapes bets and caps, never an error rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from shiftright import datasets
+from shiftright.core.score import Score
+from shiftright.core.verdict import Calls
+from shiftright.decisions.clauses import ClausePlan
+from shiftright.decisions.order import arrange, unit_sizes
+from shiftright.decisions.units import CaseScores, Values
+from shiftright.evals.execution import Execution
+from shiftright.evals.freeze import SMALLEST_PLANNING_SAMPLE, plans
+from shiftright.evals.history import History
+from shiftright.evals.options import Options, Progress, Quiet, Standing
+from shiftright.evals.pool import OrderedPool
+from shiftright.evals.target import Target, resolve
+from shiftright.evals.work import CaseRun
+
+from shiftright.settings import Settings
+from shiftright.store import Records
+from shiftright.store.rows import RunCase
+
+# Enough for a variance within a fifth; more would be paid for nothing.
+LARGEST_PLANNING_SAMPLE = 120
+PLANNED_FOR = "planned_for"
+
+
+class PlannedClause(msgspec.Struct, frozen=True):
+    """One clause's plan. Calls are cases on which the candidate runs; ``needed`` is what the cap asks for where the
+    suite is smaller (None: it suffices)."""
+
+    plan: ClausePlan
+    expected_if_equal: float
+    expected_if_bad: float
+    expected_midway: float
+    limit_if_equal: float
+    resolvable: float
+    needed: int | None
+
+
+class FeaturePlan(msgspec.Struct, frozen=True):
+    """What a decision will take. ``sample`` is the size of the planning sample (0: variances are assumed);
+    ``cost_per_call_usd`` is the mean of the sample's calls."""
+
+    feature: str
+    baseline: str | None
+    cases: int
+    units: int
+    sample: int
+    clauses: tuple[PlannedClause, ...]
+    cost_per_call_usd: float | None
+    calls: Calls
+    run_id: str | None
+
+
+def known_reruns(target: Target, records: Records) -> list[CaseScores]:
+    """The newest planning sample of this very baseline and these scorers; empty when there is none."""
+    if target.baseline is None:
+        return []
+    identity = target.baseline_identity
+    for run in records.runs.list(target.spec.feature, limit=500):
+        if run.options.get(PLANNED_FOR) == identity and run.status == "done":
+            return [_reruns(case) for case in records.runs.cases(run.id)]
+    return []
+
+
+def _reruns(case: RunCase) -> CaseScores:
+    def values(scores: dict[str, tuple[Score, ...]]) -> dict[str, Values]:
+        return {name: tuple(score.value for score in repeats) for name, repeats in scores.items()}
+
+    return CaseScores(case.case_id, values(case.candidate_scores), values(case.baseline_scores), case.case_id)
+
+
+async def plan_feature(
+    feature: str, settings: Settings, records: Records, options: Options | None = None, progress: Progress | None = None
+) -> FeaturePlan:
+    """Run the baseline twice on the dev cases (what is in the records is not run again) and plan every clause.
+
+    Without dev cases or a baseline nothing is run and variances are assumed.
+
+    Raises:
+        Error: as ``evaluate`` does.
+    """
+    options = options or Options()
+    target = resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+    calls, run_id, cost = Calls(), None, None
+    reruns = known_reruns(target, records)
+    if not reruns and target.dev is not None and target.baseline is not None:
+        calls, run_id, cost = await _run_twice(target, settings, records, options, progress or Quiet())
+        reruns = known_reruns(target, records)
+    units = len(unit_sizes(target.gate.cases))
+    made = [planned(plan, units) for plan in plans(target.spec, units, reruns=reruns)]
+    return FeaturePlan(
+        feature=target.spec.feature,
+        baseline=target.baseline.name if target.baseline else None,
+        cases=len(target.gate),
+        units=units,
+        sample=len(reruns) if len(reruns) >= SMALLEST_PLANNING_SAMPLE else 0,
+        clauses=tuple(made),
+        cost_per_call_usd=cost,
+        calls=calls,
+        run_id=run_id,
+    )
+
+
+def planned(clause: ClausePlan, units: int) -> PlannedClause:
+    """Expected cost of one clause, by simulating the exact test on the planning sample (or an assumed law)."""
+    from shiftright.decisions.clauses import CAP_FACTOR, resolvable
+    from shiftright.stats import plan as simulate
+
+    sample = clause.planning or assumed_law(clause)
+    found = simulate(
+        sample, bad=clause.bad, good=clause.good, alpha=clause.alpha, beta=clause.beta, low=clause.low, high=clause.high
+    )
+    wanted = int(CAP_FACTOR * clause.fixed_n)
+    return PlannedClause(
+        plan=clause,
+        expected_if_equal=found.expected_calls["good"],
+        expected_if_bad=found.expected_calls["bad"],
+        expected_midway=found.expected_calls["middle"],
+        limit_if_equal=3.81 * clause.variance / clause.gap**2,
+        resolvable=resolvable(clause.variance, units, clause.alpha, clause.beta),
+        needed=wanted if wanted > units else None,
+    )
+
+
+def assumed_law(clause: ClausePlan) -> Sequence[float]:
+    """A hundred increments with the assumed variance: three points at the ends and the middle of the scale."""
+    centre = min(max((clause.bad + clause.good) / 2, clause.low), clause.high)
+    if clause.kind in ("max_drop", "min_gain"):
+        flips = round(50 * clause.variance)
+        return [-1.0] * flips + [1.0] * flips + [0.0] * (100 - 2 * flips)
+    share = (centre - clause.low) / (clause.high - clause.low)
+    tops = round(100 * share)
+    return [clause.high] * tops + [clause.low] * (100 - tops)
+
+
+async def _run_twice(
+    target: Target, settings: Settings, records: Records, options: Options, progress: Progress
+) -> tuple[Calls, str, float | None]:
+    assert target.baseline is not None
+    assert target.dev is not None
+    cases = datasets.load(target.dev).cases
+    steps = arrange(cases, seed=0).rest[:LARGEST_PLANNING_SAMPLE]
+    as_candidate = msgspec.structs.replace(target, candidate=target.baseline)
+    marks = {PLANNED_FOR: target.baseline_identity}
+    execution = Execution(as_candidate, records, options, History(settings.root, records).lock, marks=marks, first_repeat=1)
+    progress.begin(target.spec.feature, target.baseline.name, None, ("planning: the baseline runs twice on dev cases",))
+    with execution:
+        done = 0
+
+        def use(runs: Sequence[CaseRun]) -> bool:
+            nonlocal done
+            execution.writer.add(
+                cases=[run.run_case(execution.run_id, "dev", done + i) for i, run in enumerate(runs)]
+            )
+            done += len(runs)
+            progress.step(Standing(done, len(steps), execution.calls, execution.tally.cost_usd, ()))
+            return False
+
+        try:
+            await OrderedPool(execution.work(), use, lambda run: None, concurrency=execution.concurrency).run(steps)
+        finally:
+            progress.end()
+        execution.done(None)
+    made = execution.calls.made + execution.calls.baseline_made
+    cost = execution.tally.cost_usd
+    return execution.calls, execution.run_id, cost / made if cost is not None and made else None

@@ -1,0 +1,159 @@
+"""What one eval compares: the candidate, the baseline, their cases and scorers, each with its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from shiftright import datasets, features, scorers, spec as specs
+from shiftright.core.case import digest_of
+from shiftright.core.seams import Scorer
+from shiftright.core.spec import Check, Spec, Variant
+from shiftright.datasets import Dataset
+from shiftright.decisions.contract import Estimand
+from shiftright.decisions.ledger import Subject
+from shiftright.errors import SpecError, UsageError
+from shiftright.evals import merge_base
+from shiftright.features import LoadedFeature
+
+DEFAULT = "default"
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One variant, ready to be called. ``digest`` is its code and settings."""
+
+    name: str
+    feature: LoadedFeature
+    digest: str
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A candidate against a baseline under a contract.
+
+    ``gate`` is decided on, every case of ``must`` has to pass, ``dev`` is for planning and tuning. ``scorers`` has one
+    scorer per check that is scored (``latency`` and ``cost`` too).
+    """
+
+    spec: Spec
+    candidate: Side
+    baseline: Side | None
+    gate: Dataset
+    must: Dataset | None
+    dev: Path | None
+    scorers: dict[str, Scorer]
+    scorers_digest: str
+
+    @property
+    def baseline_identity(self) -> str:
+        """Under which baseline scores are kept: its code and what scored it."""
+        assert self.baseline is not None
+        return digest_of(self.baseline.digest, self.scorers_digest)
+
+    def subject(self, estimand: Estimand) -> Subject:
+        return Subject(
+            feature=self.spec.feature,
+            clauses=self.spec.digest,
+            scorers=self.scorers_digest,
+            candidate=self.candidate.digest,
+            baseline=self.baseline.digest if self.baseline else None,
+            estimand=estimand,
+        )
+
+    def changed(self) -> str | None:
+        """Name of a file of cases that is not any more what was read; None when all are."""
+        files = (self.gate, self.must)
+        return next((str(data.path) for data in files if data is not None and data.changed()), None)
+
+
+def resolve(
+    name: str, root: Path, home: Path, *, variant: str | None = None, baseline: str | None = None
+) -> Target:
+    """Find the feature, choose the sides, read the cases, build the scorers.
+
+    Raises:
+        UsageError: for an unknown feature or variant.
+        SpecError: when the contract cannot be executed (no cases, no baseline for a relative clause, …).
+        DatasetError: when the cases cannot be read.
+    """
+    spec = specs.load(specs.find(name, root))
+    if "gate" not in spec.cases:
+        raise SpecError(
+            "cases: there is no gate to decide on",
+            file=spec.path,
+            hint="Add `cases: cases.jsonl`, or `gate:` under cases.",
+        )
+    named = baseline or spec.baseline
+    chosen = choose_variant(spec, variant, named)
+    candidate = load_side(spec, chosen)
+    base = _baseline(spec, named, chosen.name, root, home)
+    built = {check.name: scorers.build(check, spec) for check in spec.checks}
+    must = spec.cases.get("must")
+    return Target(
+        spec=spec,
+        candidate=candidate,
+        baseline=base,
+        gate=datasets.load(spec.cases["gate"]),
+        must=datasets.load(must) if must else None,
+        dev=spec.cases.get("dev"),
+        scorers=built,
+        scorers_digest=digest_of([[check.name, scorers.digest(check, spec)] for check in spec.checks]),
+    )
+
+
+def load_side(spec: Spec, variant: Variant) -> Side:
+    feature = features.load(spec, variant)
+    return Side(variant.name, feature, features.digest(feature))
+
+
+def choose_variant(spec: Spec, name: str | None, baseline: str | None) -> Variant:
+    """The named variant; without a name the only one that is not the baseline, or the feature as it stands.
+
+    Raises:
+        UsageError: for an unknown name (with the nearest), or when there are several to choose from.
+    """
+    if name is not None:
+        return _named(spec, name)
+    if not spec.variants:
+        return Variant(DEFAULT, root=spec.root)
+    others = [v for v in spec.variants.values() if v.name != baseline]
+    if len(others) == 1 or len(spec.variants) == 1:
+        return (others or list(spec.variants.values()))[0]
+    raise UsageError(
+        f"{spec.feature} has several variants: {', '.join(v.name for v in others)}",
+        hint=f"Choose one: shiftright eval {spec.feature} --variant {others[0].name}",
+    )
+
+
+def _named(spec: Spec, name: str) -> Variant:
+    if name in spec.variants:
+        return spec.variants[name]
+    if name == DEFAULT and not spec.variants:
+        return Variant(DEFAULT, root=spec.root)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, spec.variants, n=1)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    known: Sequence[str] = list(spec.variants) or [DEFAULT]
+    raise UsageError(f"{spec.feature} has no variant {name!r}", hint=f"{guess}It has: {', '.join(known)}.")
+
+
+def _baseline(spec: Spec, name: str | None, candidate: str, root: Path, home: Path) -> Side | None:
+    """Named on the command line, else in the contract, else (where a clause needs one) the merge-base."""
+    if name:
+        return load_side(spec, _named(spec, name))
+    if not needs_baseline(spec):
+        return None
+    old = merge_base.checkout(spec, root, home)
+    side = load_side(old, _named(old, candidate))
+    return Side("merge-base", side.feature, side.digest)
+
+
+def needs_baseline(spec: Spec) -> bool:
+    return any(clause.relative for check in spec.checks for clause in check.clauses)
+
+
+def quality(check: Check) -> bool:
+    """Is it scored on the output (rather than measured on the call)?"""
+    return check.score not in ("latency", "cost")
