@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from shiftright.core.answer import Answer
+from shiftright.errors import StoreError
 from shiftright.store import schema
 from shiftright.store.codec import (
     decode_failure,
@@ -20,8 +21,6 @@ from shiftright.store.codec import (
 )
 from shiftright.store.database import Database
 from shiftright.store.rows import StoredAnswer
-
-T = TypeVar("T")
 
 _table = schema.answers.c
 _columns = [c for c in schema.answers.columns if c.name not in ("number", "spans")]
@@ -54,27 +53,29 @@ class Answers:
 
         Where several calls succeeded, the one stored last.
         """
-        latest = _light.where(_table.variant_digest == variant_digest).order_by(_table.number)
+        # In the order of the index answers_key, so that nothing is sorted; the latest of a key comes last.
+        latest = _light.where(_table.variant_digest == variant_digest).order_by(
+            _table.input_digest, _table.repeat, _table.number
+        )
         if not include_failed:
             latest = latest.where(_table.failure.is_(None))
+        if only is not None:
+            latest = latest.where(self._database.dialect.among(_table.input_digest, [*only]))
         found: dict[tuple[str, int], StoredAnswer] = {}
         with self._database.read() as connection:
-            for statement in _narrowed(latest, _table.input_digest, only):
-                for row in connection.execute(statement):
-                    stored = _from_row(row)
-                    key = (stored.input_digest, stored.repeat)
-                    if stored.answer.failure is None or _failed_or_none(found.get(key)):
-                        found[key] = stored
+            for row in connection.execute(latest):
+                stored = _from_row(row)
+                key = (stored.input_digest, stored.repeat)
+                before = found.get(key)
+                if stored.answer.failure is None or before is None or before.answer.failure is not None:
+                    found[key] = stored
         return found
 
     def by_ids(self, ids: Collection[str]) -> dict[str, StoredAnswer]:
         """Whole answers, spans included, by id; ids that are not stored are left out."""
+        wanted = _whole.where(self._database.dialect.among(_table.id, [*ids]))
         with self._database.read() as connection:
-            return {
-                row[0]: _from_row(row)
-                for statement in _narrowed(_whole, _table.id, ids)
-                for row in connection.execute(statement)
-            }
+            return {row[0]: _from_row(row) for row in connection.execute(wanted)}
 
     def put_rows(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """The transaction part of ``put``, for a flush of several tables; ``rows`` from ``answer_rows``."""
@@ -85,24 +86,12 @@ def answer_rows(answers: Iterable[StoredAnswer]) -> list[tuple[Any, ...]]:
     return [_to_row(answer) for answer in answers]
 
 
-def _failed_or_none(stored: StoredAnswer | None) -> bool:
-    return stored is None or stored.answer.failure is not None
-
-
-def _narrowed(
-    statement: sa.Select[Any], column: sa.ColumnElement[str], only: Collection[str] | None
-) -> Iterator[sa.Select[Any]]:
-    """``statement`` itself, or several that each ask for some of ``only`` (backends limit parameters)."""
-    if only is None:
-        yield statement
-        return
-    rest = iter(dict.fromkeys(only))
-    while part := list(islice(rest, 500)):
-        yield statement.where(column.in_(part))
-
-
 def _to_row(stored: StoredAnswer) -> tuple[Any, ...]:
     a = stored.answer
+    try:
+        output, spans = encode(a.output), encode_spans(a.spans)
+    except StoreError as error:
+        raise StoreError(f"case {stored.case_id}: {error.message}", hint=error.hint) from error
     return (
         stored.id,
         stored.feature,
@@ -111,14 +100,14 @@ def _to_row(stored: StoredAnswer) -> tuple[Any, ...]:
         stored.repeat,
         stored.run_id,
         stored.case_id,
-        encode(a.output),
+        output,
         None if a.failure is None else encode(a.failure),
         encode(a.usage),
         a.cost_usd,
         a.latency_s,
         a.model_calls,
         a.cached_calls,
-        encode_spans(a.spans),
+        spans,
         stored.created_at,
     )
 
@@ -128,13 +117,14 @@ def _from_row(row: Any) -> StoredAnswer:
         id, feature, variant_digest, input_digest, repeat, run_id, case_id,
         output, failure, usage, cost_usd, latency_s, model_calls, cached_calls, created_at, spans,
     ) = row  # fmt: skip
+    # Interned: the same few strings in every row would be most of the memory.
     return StoredAnswer(
         id=id,
-        feature=feature,
-        variant_digest=variant_digest,
+        feature=sys.intern(feature),
+        variant_digest=sys.intern(variant_digest),
         input_digest=input_digest,
         repeat=repeat,
-        run_id=run_id,
+        run_id=sys.intern(run_id),
         case_id=case_id,
         answer=Answer(
             output=decode_json(output),

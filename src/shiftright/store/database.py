@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shiftright.errors import StoreError
 
@@ -32,6 +33,10 @@ class Dialect(Protocol):
 
     def insert(self, table: sa.Table) -> Any:
         """SQLAlchemy's insert of the dialect, which knows ``on_conflict_do_update``."""
+        ...
+
+    def among(self, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        """``column`` is one of ``values``, however many, as one parameter."""
         ...
 
     def explain(self, error: DBAPIError) -> StoreError: ...
@@ -69,6 +74,15 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except IntegrityError as error:
+            raise StoreError(
+                f"{self.dialect.place}: stored already: {error.orig}",
+                hint="Another process has written the same rows meanwhile. Run the command again.",
+            ) from error
+        except PoolTimeout as error:
+            raise StoreError(
+                f"{self.dialect.place}: all connections are in use", hint="Use fewer threads at once."
+            ) from error
         except DBAPIError as error:
             raise self.dialect.explain(error) from error
         except msgspec.DecodeError as error:
@@ -108,8 +122,14 @@ class Insertion:
         self._sql = sql
 
     def __call__(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
+        if not rows:
+            return
+        try:
             connection.exec_driver_sql(self._sql, rows)
+        except (OverflowError, UnicodeError) as error:
+            raise StoreError(
+                f"a value cannot be stored: {error}", hint="Whole numbers have 64 bits; text is Unicode."
+            ) from error
 
 
 def schema_version(connection: sa.Connection) -> str | None:

@@ -18,7 +18,7 @@ def answer_id() -> str:
 def sortable_id(kind: str, after: str | None = None) -> str:
     """A short id such as ``r-1jd2k8w9q4x7f`` that sorts after ``after``, the newest one stored.
 
-    Milliseconds since 1970 in base 32 (Crockford's), then 20 random bits. If the clock stands before ``after``
+    Milliseconds since 1970 in Crockford's base 32, then 20 random bits. If the clock stands before ``after``
     the id counts on from it: a clock set back never makes a new run look old.
     """
     now = time.time_ns() // 1_000_000

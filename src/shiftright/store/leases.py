@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,9 +16,15 @@ from shiftright.store.database import Database
 _table = schema.leases.c
 
 
-def this_process() -> str:
-    """Who holds a lease, for people and for other processes on the same machine: ``host/pid``."""
-    return f"{socket.gethostname()}/{os.getpid()}"
+_holders = count(1)
+
+
+def new_holder() -> str:
+    """Who asks for leases, for people and for other processes of this machine: ``host/pid/number``.
+
+    Unique, so that two evals in one process are two holders; keep it to renew and release.
+    """
+    return f"{socket.gethostname()}/{os.getpid()}/{next(_holders)}"
 
 
 class Leases:
@@ -71,7 +78,7 @@ class Leases:
 
 
 def _is_gone(holder: str) -> bool:
-    host, _, pid = holder.rpartition("/")
+    host, pid, _ = (*holder.split("/"), "", "")[:3]
     if os.name != "posix" or host != socket.gethostname() or not pid.isdecimal():
         return False
     try:
@@ -79,5 +86,5 @@ def _is_gone(holder: str) -> bool:
     except ProcessLookupError:
         return True
     except (PermissionError, OverflowError):
-        return False
+        pass  # it lives under another user, or the text is not one of ours
     return False

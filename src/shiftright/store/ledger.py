@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from shiftright.core.verdict import Verdict
 from shiftright.errors import StoreError
 from shiftright.store import schema
-from shiftright.store.codec import decode_means, decode_object, decode_verdict, encode_exactly
+from shiftright.store.codec import decode_means, decode_object, decode_verdict, encode
 from shiftright.store.database import Database
 from shiftright.store.ids import sortable_id
 from shiftright.store.leases import Leases
@@ -98,7 +98,7 @@ class Ledger:
         Raises:
             StoreError: when it is closed already, or unknown.
         """
-        self._change(decision_id, verdict=encode_exactly(verdict), decided=True)
+        self._change(decision_id, verdict=encode(verdict), decided=True)
 
     def update_frozen(self, decision_id: str, frozen: dict[str, Any]) -> None:
         """Replace what was fixed at the first call (a raised cap changes the plan, never the scores).
@@ -106,10 +106,10 @@ class Ledger:
         Raises:
             StoreError: when the decision is closed, or unknown.
         """
-        self._change(decision_id, frozen=encode_exactly(frozen))
+        self._change(decision_id, frozen=encode(frozen))
 
     def lease(self, decision_id: str, holder: str, seconds: float) -> str:
-        """Take or renew the right to run this decision (see ``Leases.take``) for ``leases.this_process()``.
+        """Take or renew the right to run this decision (see ``Leases.take``) for ``leases.new_holder()``.
 
         Returns:
             Who has it now: ``holder`` when it is ours.
@@ -158,8 +158,8 @@ def consumed_rows(consumed: Sequence[ConsumedRow]) -> list[tuple[Any, ...]]:
             c.position,
             c.case_id,
             c.case_digest,
-            encode_exactly(c.candidate),
-            encode_exactly(c.baseline),
+            encode(c.candidate),
+            encode(c.baseline),
         )
         for c in consumed
     ]
@@ -193,10 +193,10 @@ def _to_row(d: DecisionRow) -> tuple[Any, ...]:
         d.variant,
         d.baseline,
         d.estimand,
-        encode_exactly(d.parts),
+        encode(d.parts),
         d.seed,
-        encode_exactly(d.frozen),
-        None if d.verdict is None else encode_exactly(d.verdict),
+        encode(d.frozen),
+        None if d.verdict is None else encode(d.verdict),
         d.decided,
         d.created_at,
         d.updated_at,

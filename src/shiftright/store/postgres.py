@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shiftright.errors import MissingDependency, StoreError
 
@@ -60,17 +61,20 @@ class Postgres:
     def insert(self, table: sa.Table) -> Insert:
         return insert(table)
 
+    def among(self, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        return column == sa.func.any(sa.cast(list(values), ARRAY(sa.Text)))
+
     def explain(self, error: DBAPIError) -> StoreError:
         state = getattr(error.orig, "sqlstate", None)
-        if state is None:
+        if state is None and isinstance(error, OperationalError):
             return StoreError(
                 f"{self.place}: no connection: {str(error.orig).splitlines()[0]}",
                 hint="Start the server or correct SHIFTRIGHT_RECORDS_URL.",
             )
         for prefix, (reason, hint) in _HINTS.items():
-            if state.startswith(prefix):
+            if state is not None and state.startswith(prefix):
                 return StoreError(f"{self.place}: {reason}", hint=hint)
-        return StoreError(f"{self.place}: {error.orig}", hint="Is this really shiftright's database?")
+        return StoreError(f"{self.place}: {error.orig}")
 
     def before_migration(self, connection: sa.Connection, version: str | None) -> Path | None:
         """Keeps other processes from migrating at the same time. Backups of a server are its owner's."""

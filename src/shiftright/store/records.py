@@ -94,7 +94,7 @@ def open_records(url: str, *, create: bool = True) -> Records:
     from shiftright.store.database import Database
     from shiftright.store.schema import HEAD
 
-    database = Database(_dialect(url), create=create)
+    database = Database(dialect_of(url), create=create)
     try:
         if database.version() != HEAD:
             from shiftright.store.upgrade import upgrade
@@ -106,7 +106,7 @@ def open_records(url: str, *, create: bool = True) -> Records:
     return Records(database)
 
 
-def _dialect(url: str) -> Dialect:
+def dialect_of(url: str) -> Dialect:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -17,7 +17,6 @@ from shiftright.store.codec import (
     decode_scores,
     decode_verdict,
     encode,
-    encode_exactly,
 )
 from shiftright.store.database import Database
 from shiftright.store.ids import sortable_id
@@ -66,7 +65,7 @@ class Runs:
         values = {
             "status": status,
             "ended_at": ended_at,
-            "verdict": None if verdict is None else encode_exactly(verdict),
+            "verdict": None if verdict is None else encode(verdict),
             "made": made,
             "baseline_made": baseline_made,
             "cached": cached,
@@ -152,8 +151,8 @@ def _to_row(run: RunRow) -> tuple[Any, ...]:
         run.dataset_digest,
         run.decision_id,
         run.status,
-        None if run.verdict is None else encode_exactly(run.verdict),
-        encode_exactly(run.options),
+        None if run.verdict is None else encode(run.verdict),
+        encode(run.options),
         run.seed,
         run.started_at,
         run.ended_at,

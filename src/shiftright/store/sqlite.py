@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,7 +68,8 @@ class Sqlite:
                 reason, hint = _HINTS["SQLITE_CANTOPEN"]
                 raise StoreError(f"{self.place}: {reason}: {error.strerror}", hint=hint) from error
         wait = float(self._url.normalized_query.get("timeout", (str(_BUSY_SECONDS),))[0])
-        engine = sa.create_engine(self._url, connect_args={"timeout": wait})
+        # A connection for every thread that asks: they are cheap, and a queue for them could only time out.
+        engine = sa.create_engine(self._url, connect_args={"timeout": wait}, max_overflow=-1)
         sa.event.listen(engine, "connect", lambda connection, _: _prepare(connection, wait))
         return engine
 
@@ -80,12 +84,16 @@ class Sqlite:
     def insert(self, table: sa.Table) -> Insert:
         return insert(table)
 
+    def among(self, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        listed = sa.func.json_each(json.dumps(values)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+
     def explain(self, error: DBAPIError) -> StoreError:
         name = str(getattr(error.orig, "sqlite_errorname", ""))
         for prefix, (reason, hint) in _HINTS.items():
             if name.startswith(prefix):
                 return StoreError(f"{self.place}: {reason}", hint=hint)
-        return StoreError(f"{self.place}: {error.orig}", hint="Is this file really shiftright's records?")
+        return StoreError(f"{self.place}: {error.orig}")
 
     def before_migration(self, connection: sa.Connection, version: str | None) -> Path | None:
         """A consistent copy beside the file; ``connection`` holds the write lock, so nothing is missed."""
@@ -94,18 +102,18 @@ class Sqlite:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         copy = self.path.with_name(f"{self.path.name}.{version}.{stamp}.bak")
         partial = copy.with_suffix(".partial")
-        source, target = sqlite3.connect(self.path), sqlite3.connect(partial)
         try:
-            source.backup(target)
-        except sqlite3.Error as error:
+            # Under its final name only when it is whole.
+            with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(partial)) as target:
+                source.backup(target)
+            return partial.replace(copy)
+        except (sqlite3.Error, OSError) as error:
+            with suppress(OSError):  # the first error is the one to tell
+                partial.unlink()
             raise StoreError(
                 f"{self.place}: no backup could be written to {copy}: {error}",
                 hint="The records were left as they are. Free some space and run the command again.",
             ) from error
-        finally:
-            source.close()
-            target.close()
-        return partial.replace(copy)
 
 
 def _prepare(connection: Any, wait: float) -> None:
@@ -115,7 +123,6 @@ def _prepare(connection: Any, wait: float) -> None:
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         _turn_on_wal(cursor, wait)
     cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
 
