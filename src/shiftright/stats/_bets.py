@@ -87,6 +87,7 @@ def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) 
     centred = values - values.mean()
     square = centred * centred
     goal = means - values.mean()
+    floor = 1e-12 * float(square.max()) + 1e-300  # what is left of a variance that rounding has eaten
     log_weights = np.log(weights)
     for step in range(steps + 1):
         exponent = theta * centred + log_weights
@@ -96,7 +97,7 @@ def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) 
         if step == steps:
             break
         mean = (tilted @ centred)[:, None]
-        variance = (tilted @ square)[:, None] - mean * mean + 1e-300
+        variance = np.maximum((tilted @ square)[:, None] - mean * mean, floor)
         reach = 2.0 / np.sqrt(variance)
         theta = theta + np.minimum(np.maximum((goal - mean) / variance, -reach), reach)
     return tilted, theta
@@ -116,6 +117,10 @@ class KellyBets:
         self._signs = np.array(signs, np.float64)[:, None]
         self._theta: Array | None = None
         self._bets = np.zeros_like(self._nulls)
+
+    def forget(self) -> None:
+        """Start the next refresh cold: the law is about to change its scale."""
+        self._theta = None
 
     def refresh(self, values: Array, weights: Array, largest: Array) -> list[float]:
         """Bets, one per row, none above ``largest`` (shape (rows,))."""

@@ -11,7 +11,7 @@ from shiftright.stats import _inputs
 from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, planned_means
 from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, Wealth
-from shiftright.stats.confidence import bounded_interval
+from shiftright.stats.confidence import interval
 
 Decision = Literal["ship", "block", "inconclusive"]
 
@@ -140,7 +140,7 @@ class BoundaryTest:
         Its bets are its own: independent of bad, good, alpha, beta, cap and the planning sample. Never empty.
         """
         _inputs.probability("level", level)
-        return bounded_interval(np.array(self._past), level, low=self.low, high=self.high)
+        return interval(np.array(self._past), level, low=self.low, high=self.high)
 
     @property
     def decision(self) -> Decision | None:

@@ -12,7 +12,7 @@ from shiftright.stats import _inputs
 from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, planned_means
 from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, HUGE, Wealth
-from shiftright.stats.confidence import bounded_interval
+from shiftright.stats.confidence import search
 from shiftright.stats.planning import fixed_size
 
 CanaryDecision = Literal["promote", "rollback", "inconclusive"]
@@ -100,6 +100,8 @@ class CanaryTest:
 
     def _refresh(self, n: int, p: float, scarce: float, centre: float) -> None:
         """Bets for units assigned with about p; legal for every p that does not call for a refresh."""
+        if n != self._refresh_at:
+            self._kelly.forget()
         values, weights = self._increment_law(p, centre)
         reach = self._width / ((1.0 - _DRIFT) * abs(scarce))
         above, below = largest_bet(reach - self.margin, reach), largest_bet(reach + self.margin, reach)
@@ -107,8 +109,7 @@ class CanaryTest:
         self._promote.bets, self._rollback.bets = bets[:3], bets[3:]
         self._promote.ceiling = above
         self._promote.variance = float(weights @ values**2)
-        if n == self._refresh_at:
-            self._refresh_at = next_refresh(n)
+        self._refresh_at = next_refresh(n)
         self._refreshed_for = scarce
 
     def _increment_law(self, p: float, centre: float) -> tuple[Array, Array]:
@@ -130,10 +131,11 @@ class CanaryTest:
         at n = 0.
         """
         _inputs.probability("level", level)
-        reach = np.frombuffer(self._reach) if self._reach else np.zeros(0)
-        past = np.frombuffer(self._past) if self._past else np.zeros(0)
         ends = (-self._width, self._width)
-        return bounded_interval(past, level, low=-reach, high=reach, ends=ends)
+        if not self._past:
+            return ends
+        past, reach = np.array(self._past), np.array(self._reach)
+        return search(past, np.ones_like(past), level, -reach, reach, ends, lambda effect: effect)
 
     @property
     def decision(self) -> CanaryDecision | None:

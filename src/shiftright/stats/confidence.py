@@ -1,90 +1,98 @@
-"""Anytime-valid confidence sequences for a bounded mean, by betting (Waudby-Smith & Ramdas 2024)."""
+"""Anytime-valid confidence sequences for a bounded mean, by betting with a universal portfolio."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log
+from math import lgamma, log, pi
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from shiftright.stats._bets import Array
 from shiftright.stats._inputs import increments, probability
 
-_SHARE = 0.75  # bets are cut at this share of the largest legal bet
-_PARTS = np.arange(1.0, 8.0)[:, None] / 8.0
 
-
-def mean_interval(
-    xs: ArrayLike, level: float = 0.95, *, low: float, high: float, aim: int | None = None
-) -> tuple[float, float]:
-    """The values of the mean not rejected by betting on ``xs``, shape (n,), at ``1 - level``: an interval.
+def mean_interval(xs: ArrayLike, level: float = 0.95, *, low: float, high: float) -> tuple[float, float]:
+    """The means not rejected at ``1 - level`` by betting on ``xs``, shape (n,): an interval.
 
     Valid at every n at once, for any law on [low, high] whose conditional mean is constant, whatever the
-    stopping rule. ``aim``: bet for this n (fixed before the data) instead of for all n; still valid at
-    every n, shortest near it. Never empty: it always holds the sample mean. (low, high) when there are no
-    data.
+    stopping rule. Never empty: it holds the sample mean. (low, high) when there are no data.
+    A mean m is rejected when the best constant bet on m being wrong has earned 2/(1 - level) times the price
+    of not having known it: Cover & Ordentlich 1996 (regret); Orabona & Jun 2024 (2110.14099), theorem 4.
     """
     probability("level", level)
-    values = np.array(increments(xs, low, high))
-    return bounded_interval(values, level, low=low, high=high, aim=aim)
+    low, high = float(low), float(high)
+    return interval(np.array(increments(xs, low, high)), level, low=low, high=high)
 
 
-def bounded_interval(
+def interval(xs: Array, level: float, *, low: float, high: float) -> tuple[float, float]:
+    """``mean_interval`` without its checks."""
+    if xs.size == 0:
+        return low, high
+    values, counts = np.unique(xs, return_counts=True)
+    return search(values, counts.astype(np.float64), level, low, high, (low, high), lambda mean: mean)
+
+
+def search(
     xs: Array,
+    counts: Array,
     level: float,
-    *,
     low: float | Array,
     high: float | Array,
-    ends: tuple[float, float] | None = None,
-    nulls: Callable[[Array], Array] | None = None,
-    aim: int | None = None,
+    ends: tuple[float, float],
+    null: Callable[[float], float | Array],
 ) -> tuple[float, float]:
-    """The general form: bounds may differ per increment (shape (n,)) if fixed before it, and so may the
-    null mean.
+    """The general form. Bounds may differ per increment if they were fixed before it, and so may the null.
 
-    ``ends``: where the mean can lie at all. ``nulls``: candidate means, shape (k, 1), to the conditional
-    mean each implies for every increment, shape (k, n), rising in the candidate; by default the candidate
-    itself.
+    ``counts``: how often each of ``xs``, shape (n,), was seen. ``ends``: where the mean can lie at all.
+    ``null``: a candidate mean to the conditional mean it implies for every increment, rising in the candidate.
     """
-    start, end = ends or (float(np.min(low)), float(np.max(high)))
-    if xs.size == 0 or end <= start:
+    start, end = ends
+    total = float(counts.sum())
+    if end <= start:
         return start, end
-    mean = min(max(float(xs.mean()), start), end)
-    bets = _predictable_bets(xs, np.broadcast_to(high - low, xs.shape), level, aim)
-    need = log(2.0 / (1.0 - level))
-    implied = nulls or (lambda means: means)
-    lower = _last_rejected(start, mean, lambda means: _rejected(xs, implied(means), low, bets, need))
-    upper = -_last_rejected(-end, -mean, lambda means: _rejected(-xs, -implied(-means), -high, bets, need))
-    return min(lower, mean), max(upper, mean)
+    mean = min(max(float(counts @ xs) / total, start), end)
+    need = log(2.0 / (1.0 - level)) + _price(total)
+    lower = _last_rejected(start, mean, lambda m: _earned(xs, counts, null(m), low, need))
+    upper = -_last_rejected(-end, -mean, lambda m: _earned(-xs, counts, -null(-m), -high, need))
+    return lower, upper
 
 
-def _predictable_bets(xs: Array, width: Array, level: float, aim: int | None) -> Array:
-    """Bets from past values only, eq. (26) of the paper: sqrt(2 log(2/a) / (v_{t-1} t log(1+t)))."""
-    t = np.arange(1.0, xs.size + 1.0)
-    prior = 0.25 * float(width[0]) ** 2
-    means = np.cumsum(xs) / t
-    spread = (prior + np.cumsum((xs - means) ** 2)) / (t + 1.0)
-    past = np.concatenate(([prior], spread[:-1]))
-    horizon = t * np.log1p(t) if aim is None else float(aim)
-    bets: Array = np.sqrt(2.0 * log(2.0 / (1.0 - level)) / (past * horizon + 1e-300))
-    return bets
+def _price(n: float) -> float:
+    """Log wealth a universal portfolio of two assets can lose to the best constant bet over n increments."""
+    return 0.5 * log(pi) + lgamma(n + 1.0) - lgamma(n + 0.5)
 
 
-def _rejected(xs: Array, nulls: Array, low: float | Array, bets: Array, need: float) -> NDArray[np.bool_]:
-    """For every row of nulls: does prod(1 + bet (x - null)) reach exp(need)? Every factor falls as the null
-    rises.
+def _earned(xs: Array, counts: Array, null: float | Array, low: float | Array, need: float) -> bool:
+    """Does sum log(1 + share (x - null)/(null - low)) reach ``need`` for a share in [0, 1]?
+
+    The sum falls as the null rises. Newton's steps on a concave function; a missed maximum only widens.
     """
-    legal = np.minimum(bets, _SHARE / np.maximum(nulls - low, 1e-12))
-    rejected: NDArray[np.bool_] = np.log1p(legal * (xs - nulls)).sum(axis=1) >= need
-    return rejected
+    gains = (xs - null) / np.maximum(null - low, 1e-12)
+    drift = float(counts @ gains)
+    if drift <= 0.0:
+        return False
+    share = min(drift / float(counts @ (gains * gains)), 0.9)
+    for _ in range(30):
+        grown = 1.0 + share * gains
+        if float(counts @ np.log(grown)) >= need:
+            return True
+        slopes = gains / grown
+        slope = float(counts @ slopes)
+        step = slope / (float(counts @ (slopes * slopes)) + 1e-300)
+        moved = min(max(share + step, 0.1 * share), 1.0 - 0.1 * (1.0 - share))
+        if abs(moved - share) <= 1e-4 * share:
+            break
+        share = moved
+    return False
 
 
-def _last_rejected(left: float, right: float, rejected: Callable[[Array], NDArray[np.bool_]]) -> float:
-    """Largest rejected value between left and right, by eight rounds that cut the range to an eighth."""
-    for _ in range(8):
-        grid = left + (right - left) * _PARTS
-        last = int(np.count_nonzero(rejected(grid)))
-        below = left if last == 0 else float(grid[last - 1, 0])
-        left, right = below, (right if last == len(grid) else float(grid[last, 0]))
+def _last_rejected(left: float, right: float, rejected: Callable[[float], bool]) -> float:
+    """Where rejection ends between ``left`` and ``right``, to 2^-24 of their distance."""
+    for _ in range(24):
+        middle = 0.5 * (left + right)
+        if rejected(middle):
+            left = middle
+        else:
+            right = middle
     return left

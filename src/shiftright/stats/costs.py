@@ -50,11 +50,11 @@ class MeanCostTest:
         values = np.asarray(costs, np.float64).reshape(-1)
         if not (values >= 0.0).all():
             raise ValueError("a cost is negative or NaN")
-        for ratio in (values / self.at_most).tolist():
+        for cost in values.tolist():
             if self.decision:
                 break
             self._wealth = [
-                min(wealth * (1.0 + bet * (ratio - 1.0)), HUGE)
+                min(wealth * (1.0 + bet * (cost / self.at_most - 1.0)), HUGE)
                 for wealth, bet in zip(self._wealth, self._BETS, strict=True)
             ]
             self._peak = max(self._peak, sum(self._wealth) / len(self._wealth))

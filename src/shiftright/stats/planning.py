@@ -67,7 +67,7 @@ def plan(
     n_available = _inputs.size("n_available", n_available)
     variance, gap = float(xs.var()), good - bad
     fixed_n = fixed_size(variance, gap, alpha=alpha, beta=beta)
-    clean = min(
+    clean = max(
         clean_cases_needed(gap, good - low, alpha),
         clean_cases_needed(gap, high - bad, beta),
     )

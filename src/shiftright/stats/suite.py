@@ -10,7 +10,7 @@ from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, plann
 from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, HUGE, Wealth
 from shiftright.stats.boundary import Decision
-from shiftright.stats.confidence import bounded_interval
+from shiftright.stats.confidence import search
 
 
 class SuiteTest:
@@ -149,18 +149,21 @@ class SuiteTest:
         at n = 0.
         """
         _inputs.probability("level", level)
+        if not self._past:
+            return self.low, self.high
         past = np.array(self._past)
-        left = self.cases - len(past)
+        left = self.cases - past.size
         ends = (self._sum + left * self.low) / self.cases, (self._sum + left * self.high) / self.cases
-        before = np.concatenate(([0.0], np.cumsum(past)[:-1])) if past.size else past
+        before = np.concatenate(([0.0], np.cumsum(past)[:-1]))
         remaining = self.cases - np.arange(past.size)
-        return bounded_interval(
+        return search(
             past,
+            np.ones_like(past),
             level,
-            low=self.low,
-            high=self.high,
-            ends=ends,
-            nulls=lambda m: (self.cases * m - before) / remaining,
+            self.low,
+            self.high,
+            ends,
+            lambda mean: (self.cases * mean - before) / remaining,
         )
 
     @property
