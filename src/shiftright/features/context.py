@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from shiftright.core.case import Message
 from shiftright.core.spec import Variant
-from shiftright.errors import SpecError
+from shiftright.errors import PromptError, SpecError
 from shiftright.tracing.recorder import OpenSpan, span
 
 if TYPE_CHECKING:
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
 
     from shiftright.prompts import Prompt
 
-_NOT_FOR_MODELS = frozenset({"model", "prompt", "run"})
+_NOT_FOR_MODELS = frozenset({"model", "prompt", "run", "output"})
+_NONE: Mapping[str, Any] = {}
 
 
 class Context:
@@ -39,7 +43,9 @@ class Context:
 
         wanted = self._setting(name, "model")
         if wanted not in self._models:
-            self._models[wanted] = models.resolve(wanted, settings=self._model_settings(), root=self.variant.root)
+            self._models[wanted] = models.resolve(
+                wanted, settings=self._model_settings(), root=self.variant.root
+            )
         return self._models[wanted]
 
     async def generate(self, prompt: str | None = None, output: Any = None, **variables: Any) -> Any:
@@ -56,18 +62,28 @@ class Context:
             ModelError: no usable answer.
         """
         loaded = self.prompt(prompt)
-        return await self.ask(loaded.render(variables), output=output, settings=loaded.settings)
+        wanted = declared_output(loaded) if output is None else output
+        return await self.ask(loaded.render(variables), output=wanted, settings=loaded.settings)
 
-    async def ask(self, messages: str | list[dict[str, Any]], *, output: Any, settings: Mapping[str, Any]) -> Any:
-        """Ask with text or messages. What the variant says wins over ``settings`` (a prompt's front matter)."""
+    async def ask(
+        self,
+        messages: str | Sequence[Message | dict[str, Any]],
+        *,
+        output: Any = None,
+        settings: Mapping[str, Any] = _NONE,
+    ) -> Any:
+        """Ask the variant's model with text or messages, as ``generate`` does with a prompt.
+
+        Args:
+            settings: a prompt's front matter; what the variant says wins over it.
+        """
         from shiftright import models
 
         merged = {**settings, **self._model_settings()}
-        name = self.variant.get("model") or settings.get("model")
         asked = await models.ask(
-            self.model(name),
-            messages,
-            output=output if output is not None else self._declared(settings),
+            self.model(self.variant.get("model") or settings.get("model")),
+            messages if isinstance(messages, str) else [_as_dict(turn) for turn in messages],
+            output=output,
             settings={key: value for key, value in merged.items() if key not in _NOT_FOR_MODELS},
         )
         return asked.output
@@ -100,3 +116,24 @@ class Context:
 
     def _model_settings(self) -> dict[str, Any]:
         return {key: value for key, value in self.variant.settings.items() if key not in _NOT_FOR_MODELS}
+
+
+def declared_output(prompt: Prompt) -> dict[str, Any] | None:
+    """The JSON Schema that a prompt's front matter asks answers to follow: ``output: FILE`` beside it, or inline.
+
+    Raises:
+        PromptError: when it cannot be read.
+    """
+    declared = prompt.settings.get("output")
+    if declared is None or isinstance(declared, dict):
+        return declared
+    path = (prompt.path or Path()).parent / str(declared)
+    try:
+        schema = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as cause:
+        raise PromptError(f"output: {path} is no JSON Schema: {cause}", file=prompt.path) from None
+    return schema
+
+
+def _as_dict(turn: Message | dict[str, Any]) -> dict[str, Any]:
+    return turn if isinstance(turn, dict) else {"role": turn.role, "content": turn.content, **turn.extra}

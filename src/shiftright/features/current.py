@@ -49,13 +49,13 @@ def named_variant(spec: Spec, name: str) -> Variant:
     if not spec.variants:
         return Variant(name, root=spec.root)
     raise UsageError(
-        f"{spec.feature} has no variant {name!r}", file=spec.path, hint=f"Variants: {', '.join(spec.variants)}."
+        f"{spec.feature} has no variant {name!r}",
+        file=spec.path,
+        hint=f"Variants: {', '.join(spec.variants)}.",
     )
 
 
 def _contract(name: str, folder: Path) -> Spec:
-    from shiftright import spec
-
     try:
         path = _found(name, project_root(folder))
         return _loaded(path, path.stat().st_mtime_ns)
@@ -64,8 +64,6 @@ def _contract(name: str, folder: Path) -> Spec:
             f"variant({name!r}): no call of this feature is running, and {cause.message}",
             hint=f"Run from the project's folder, or call the feature through shiftright. {cause.hint or ''}".strip(),
         ) from None
-    finally:
-        del spec
 
 
 @lru_cache(maxsize=256)

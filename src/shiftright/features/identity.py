@@ -13,7 +13,23 @@ from shiftright.features.loading import LoadedFeature, run_of
 from shiftright.usercode import sources
 
 _CODE = frozenset(
-    {".py", ".js", ".mjs", ".cjs", ".ts", ".sh", ".rb", ".go", ".rs", ".java", ".pl", ".lua", ".php", ".jinja", ".j2"}
+    {
+        ".py",
+        ".js",
+        ".mjs",
+        ".cjs",
+        ".ts",
+        ".sh",
+        ".rb",
+        ".go",
+        ".rs",
+        ".java",
+        ".pl",
+        ".lua",
+        ".php",
+        ".jinja",
+        ".j2",
+    }
 )
 _FILE_SCHEMES = ("recorded:", "local:")
 _LOCK = "shiftright.lock"
@@ -30,7 +46,9 @@ def digest(loaded: LoadedFeature) -> str:
     spec, variant = loaded.spec, loaded.variant
     run = run_of(spec, variant)
     return digest_of(
-        run, variant.settings, sources.digest_files(files(spec, variant, loaded.kind, loaded.module), spec.root)
+        run,
+        variant.settings,
+        sources.digest_files(files(spec, variant, loaded.kind, loaded.module), spec.root),
     )
 
 

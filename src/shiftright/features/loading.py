@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 import shlex
@@ -114,18 +113,11 @@ def _function(spec: Spec, variant: Variant, run: str) -> LoadedFeature:
         spec,
         variant,
         "function",
-        _async_call(function, read_input) if shape.is_async else _plain_call(function, read_input),
+        lambda value: function(read_input(value)),
         blocking=not shape.is_async,
         module=module,
         output_type=shape.output_type,
     )
-
-
-def _async_call(function: Callable[..., Any], read_input: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: function(read_input(value))
-
-
-_plain_call = _async_call
 
 
 def _prompt(spec: Spec, variant: Variant) -> LoadedFeature:
@@ -172,4 +164,6 @@ def run_line(spec: Spec, variant: Variant) -> int | None:
         lines = Path(spec.path).read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    return next((n for n, text in enumerate(lines, 1) if "run:" in text and run is not None and run in text), None)
+    return next(
+        (n for n, text in enumerate(lines, 1) if "run:" in text and run is not None and run in text), None
+    )

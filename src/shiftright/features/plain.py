@@ -33,7 +33,9 @@ def to_plain(value: Any) -> Any:
         return value
     if kind is float:
         if not isfinite(value):
-            raise FeatureError(f"the output holds {value}, which JSON does not have", hint="Return None instead.")
+            raise FeatureError(
+                f"the output holds {value}, which JSON does not have", hint="Return None instead."
+            )
         return value
     if kind is dict:
         return {key if type(key) is str else _key(key): to_plain(item) for key, item in value.items()}

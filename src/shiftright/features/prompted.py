@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from shiftright.core.case import Message
 from shiftright.core.spec import Spec
 from shiftright.errors import SpecError
-from shiftright.features.context import Context
+from shiftright.features.context import Context, declared_output
 
 
 class Prompted:
@@ -20,6 +21,7 @@ class Prompted:
     def __init__(self, context: Context, spec: Spec) -> None:
         self.context = context
         self.prompt = context.prompt() if "prompt" in context.variant else None
+        self.output = None if self.prompt is None else declared_output(self.prompt)
         if "model" not in context.variant and (self.prompt is None or "model" not in self.prompt.settings):
             raise SpecError(
                 f"variant {context.variant.name!r} names no model, and the contract has no run",
@@ -28,18 +30,21 @@ class Prompted:
             )
 
     async def answer(self, value: Any) -> Any:
-        settings = {} if self.prompt is None else self.prompt.settings
-        return await self.context.ask(self._messages(value), output=None, settings=settings)
+        if self.prompt is None:
+            return await self.context.ask(self._messages(value))
+        return await self.context.ask(
+            self._messages(value), output=self.output, settings=self.prompt.settings
+        )
 
-    def _messages(self, value: Any) -> str | list[dict[str, Any]]:
+    def _messages(self, value: Any) -> str | list[Message | dict[str, Any]]:
         conversation = value if _is_conversation(value) else None
         if self.prompt is None:
             return conversation or as_text(value)
         variables = {**value, "input": value} if isinstance(value, dict) else {"input": value}
         rendered = self.prompt.render(variables)
         if conversation is None:
-            return rendered
-        start = [{"role": "system", "content": rendered}] if isinstance(rendered, str) else rendered
+            return rendered if isinstance(rendered, str) else [*rendered]
+        start = [Message("system", rendered)] if isinstance(rendered, str) else rendered
         return [*start, *conversation]
 
 

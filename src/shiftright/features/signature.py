@@ -58,7 +58,12 @@ def read(function: Callable[..., Any]) -> Signature:
                 "A feature takes its input and, annotated with Context, the context. Use a dict or a pydantic model.",
             )
     return Signature(
-        function, input_name, hints.get(input_name, Any), context, hints.get("return", Any), _is_async(function)
+        function,
+        input_name,
+        hints.get(input_name, Any),
+        context,
+        hints.get("return", Any),
+        _is_async(function),
     )
 
 
@@ -145,9 +150,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, dict[str, inspect.Pa
         parameters = dict(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return "input", {}  # built into Python: called with the input alone
-    positional = [
-        name for name, p in parameters.items() if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)
-    ]
+    positional = [name for name, p in parameters.items() if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
     if not positional:
         raise _fail(function, "takes no input", "Its first parameter is the case's input.")
     rest = {

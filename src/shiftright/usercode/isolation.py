@@ -11,13 +11,14 @@ import builtins
 import hashlib
 import importlib
 import sys
+import sysconfig
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from shiftright.errors import Error, MissingDependency, SpecError
 from shiftright.usercode import search
@@ -88,7 +89,9 @@ def _broken(cause: BaseException, name: str, root: Path) -> SpecError | MissingD
     if isinstance(cause, SyntaxError) and cause.filename:
         return SpecError(f"{name} cannot be imported: {message}", file=cause.filename, line=cause.lineno)
     frames = [f for f in traceback.extract_tb(cause.__traceback__) if is_user_file(f.filename)]
-    where: dict[str, Any] = {"file": frames[-1].filename, "line": frames[-1].lineno} if frames else {"file": root}
+    where: dict[str, Any] = (
+        {"file": frames[-1].filename, "line": frames[-1].lineno} if frames else {"file": root}
+    )
     if isinstance(cause, ModuleNotFoundError):
         return MissingDependency(
             f"{name} imports {_public(cause.name or '')!r}, which is not installed",
@@ -103,11 +106,7 @@ def is_user_file(filename: str) -> bool:
     return not (filename.startswith(("<", *_LIBRARIES)) or "site-packages" in filename)
 
 
-_LIBRARIES = (
-    str(Path(__file__).parents[1]),
-    str(Path(importlib.__file__ or "").parents[1]),
-    str(Path(traceback.__file__ or "").parent),
-)
+_LIBRARIES = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"))
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str | None:
@@ -127,7 +126,7 @@ def _public(text: str) -> str:
 class _Space:
     """One folder's modules: a package of a made-up name, and the ``__import__`` of the code in it."""
 
-    all: dict[str, _Space] = {}
+    all: ClassVar[dict[str, _Space]] = {}
 
     def __init__(self, folder: Path, package: str) -> None:
         self.folder = folder
@@ -151,8 +150,8 @@ class _Space:
     def import_(
         self,
         name: str,
-        globals: Mapping[str, Any] | None = None,  # noqa: A002  the names of builtins.__import__
-        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:

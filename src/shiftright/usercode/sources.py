@@ -83,11 +83,9 @@ def _hash(path: Path, size: int) -> str:
 
 def _relative(path: Path, root: Path) -> str:
     # walk_up would do it from Python 3.12 on.
-    up = 0
-    for base in (root, *root.parents):
+    for up, base in enumerate((root, *root.parents)):
         if path.is_relative_to(base):
             return "../" * up + path.relative_to(base).as_posix()
-        up += 1
     return path.as_posix()
 
 
@@ -115,7 +113,12 @@ def _file_names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
-            if 0 < len(text) < 200 and "." in text and text.isprintable() and not text.startswith(("/", "..")):
+            if (
+                0 < len(text) < 200
+                and "." in text
+                and text.isprintable()
+                and not text.startswith(("/", ".."))
+            ):
                 yield text
 
 

@@ -1,0 +1,4 @@
+"""Scorers: each gives a Score to an output. One file each; strangers' come in through the same entry points."""
+
+from shiftright.scorers.build import build as build
+from shiftright.scorers.build import digest as digest
