@@ -13,7 +13,7 @@ are in the increment's unit (statistics.md, sections a, b, e, f):
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, expm1, log, log1p
 from statistics import NormalDist
 
 import msgspec
@@ -25,6 +25,7 @@ from shiftright.decisions.units import CaseScores
 # two directions. Only the cap and the printed plan rest on it, never an error rate.
 ASSUMED_PAIR_VARIANCE = 0.20
 CAP_FACTOR = 1.5
+LARGEST_BET = 0.95  # of what keeps wealth positive, as in stats
 SMALLEST_COMFORT = 0.02
 SLA_SHARE = 0.95
 SLA_COMFORT = 0.97
@@ -36,7 +37,8 @@ class ClausePlan(msgspec.Struct, frozen=True):
 
     ``unit`` scales an amount to the increment (``each_at_most``; 1 for scores; 0 where no cap exists, then the clause
     can be disproven but not proven). ``variance`` is the planning variance of the increments and ``measured`` says
-    whether it comes from a sample. ``fixed_n`` is the fixed-size test of equal power, ``cap`` the sequential test's end.
+    whether it comes from a sample. ``fixed_n`` is the fixed-size test of equal power, ``cap`` the
+    sequential test's end: ``most`` (1.5 times that) or all the units there are.
     """
 
     check: str
@@ -53,6 +55,7 @@ class ClausePlan(msgspec.Struct, frozen=True):
     variance: float
     measured: bool
     fixed_n: int
+    most: int
     cap: int
     unit: float = 1.0
     planning: tuple[float, ...] | None = None
@@ -111,10 +114,32 @@ def fixed_size(variance: float, gap: float, alpha: float, beta: float) -> int:
     return max(1, ceil(z * z * variance / gap**2))
 
 
-def resolvable(variance: float, cases: int, alpha: float, beta: float) -> float:
-    """The smallest gap that ``cases`` cases resolve with the sequential test: sqrt(z^2 V / (N / 1.5))."""
-    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(1 - beta)
-    return float(z * (variance / max(cases / CAP_FACTOR, 1.0)) ** 0.5)
+def resolvable(plan: ClausePlan, cases: int, variance: float | None = None) -> float:
+    """The smallest gap between bad and good that ``cases`` cases resolve: sqrt(z^2 V / (N / 1.5)), and never less than
+    even flawless cases can show. ``variance`` defaults to the planned one."""
+    spread = plan.variance if variance is None else variance
+    z = NormalDist().inv_cdf(1 - plan.alpha) + NormalDist().inv_cdf(1 - plan.beta)
+    by_variance = z * (spread / max(cases / CAP_FACTOR, 1.0)) ** 0.5
+    flawless = (plan.bad - plan.low) * expm1(log(2.0 / plan.alpha) / max(cases, 1)) / LARGEST_BET
+    return float(max(by_variance, flawless))
+
+
+def cases_needed(plan: ClausePlan, variance: float | None = None) -> int:
+    """Cases at which the clause's gap is resolved: 1.5 times the fixed-size test, and never fewer than flawless ones.
+
+    For a 95 % limit it is the number that suffices when all calls are in time.
+    """
+    if plan.kind == "p95_at_most":
+        return _fewest(plan.low, plan.bad, plan.high - plan.bad, plan.alpha)
+    spread = plan.variance if variance is None else variance
+    by_variance = ceil(CAP_FACTOR * fixed_size(spread, plan.gap, plan.alpha, plan.beta))
+    return max(by_variance, _fewest(plan.low, plan.bad, plan.gap, plan.alpha))
+
+
+def _fewest(low: float, bad: float, above: float, alpha: float) -> int:
+    """Cases until evidence reaches 1/alpha when every increment lies ``above`` the bad boundary: half of the wealth
+    grows by 1 + .95 above / (bad - low) a case (statistics.md, section 0)."""
+    return 1 if bad <= low else ceil(log(2.0 / alpha) / log1p(LARGEST_BET * above / (bad - low)))
 
 
 def plan_clause(
@@ -140,8 +165,8 @@ def plan_clause(
     beta = confidence.wrong_block / clauses
     measured = planning is not None and len(planning) >= 2
     variance = _variance(planning) if planning is not None and measured else _assumed(clause, bad, good)
-    # a measured variance of 0 (a deterministic feature) still needs a finite, honest plan
-    fixed = fixed_size(max(variance, 0.05 * (good - bad)), good - bad, alpha, beta)
+    fixed = fixed_size(variance, good - bad, alpha, beta)
+    most = max(ceil(CAP_FACTOR * fixed), 2 * _fewest(low, bad, good - bad, alpha))
     return ClausePlan(
         check=check.name,
         score=check.score,
@@ -157,15 +182,11 @@ def plan_clause(
         variance=variance,
         measured=measured,
         fixed_n=fixed,
-        cap=clause_cap(fixed, units),
+        most=most,
+        cap=max(1, min(most, units)),
         unit=unit,
         planning=planning if measured else None,
     )
-
-
-def clause_cap(fixed_n: int, units: int) -> int:
-    """1.5 times the fixed-size test, or all the units there are."""
-    return max(1, min(ceil(CAP_FACTOR * fixed_n), units))
 
 
 def attempt_alpha(alpha: float, attempt: int) -> float:

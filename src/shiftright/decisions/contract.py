@@ -10,9 +10,10 @@ import msgspec
 from shiftright.core.spec import Check, Spec
 from shiftright.core.verdict import CheckRow, Merge, Outcome, Verdict
 from shiftright.decisions import words
-from shiftright.decisions.clauses import ClausePlan, clause_cap, increment, natural
+from shiftright.decisions.clauses import ClausePlan, increment, natural
+from shiftright.decisions.uncapped import UncappedMean
 from shiftright.decisions.units import CaseScores
-from shiftright.stats import BoundaryTest, CostBlockTest, SuiteTest
+from shiftright.stats import BoundaryTest, SuiteTest
 
 Estimand = Literal["population", "suite"]
 
@@ -22,8 +23,8 @@ class Frozen(msgspec.Struct, frozen=True):
 
     ``seed`` orders the cases; ``largest_unit`` and ``mean_unit`` are sizes of groups in cases; ``suite`` is the number
     of units of the suite (suite mode only); ``baseline_repeats`` is K_b. ``raises`` lists (cases consumed, units there
-    are) for each time cases were added to an open decision, ``units`` what there were at first. ``must`` is the digest of
-    the ``must`` cases that had passed when it was decided.
+    are) for each time cases were added to an open decision, ``units`` what there were at first. ``must`` is the digest
+    of the ``must`` cases that had passed when it was decided.
     """
 
     clauses: tuple[ClausePlan, ...]
@@ -41,6 +42,7 @@ class Frozen(msgspec.Struct, frozen=True):
 
 # below this many units the planned variance is the better guess
 ENOUGH = 30
+PLAIN_ERROR = 0.05
 
 
 class Spread:
@@ -61,17 +63,21 @@ class Spread:
 
 
 class SequentialTest(Protocol):
-    """What BoundaryTest, SuiteTest and CostBlockTest share."""
+    """What BoundaryTest, SuiteTest and UncappedMean share."""
 
-    decision: Literal["ship", "block", "inconclusive"] | None
-    n: int
-    e_ship: float
-    e_block: float
-
-    def update(self, x: Sequence[float]) -> object: ...
-    def interval(self, level: float = 0.95) -> tuple[float, float]: ...
+    @property
+    def decision(self) -> Literal["ship", "block", "inconclusive"] | None: ...
+    @property
+    def n(self) -> int: ...
     @property
     def mean(self) -> float | None: ...
+    @property
+    def e_ship(self) -> float: ...
+    @property
+    def e_block(self) -> float: ...
+
+    def update(self, x: Sequence[float]) -> object: ...
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None: ...
 
 
 class ClauseTest:
@@ -113,17 +119,27 @@ class ClauseTest:
         """A mean increment as the tested quantity."""
         if self._largest > 1:
             x = self.plan.bad + x * self._largest / self._mean_unit
-        return natural(self.plan, min(max(x, self.plan.low), self.plan.high))
+        return natural(self.plan, min(max(x, self.plan.low), self.plan.high) if self.plan.unit else x)
 
     @property
     def estimate(self) -> float | None:
         mean = self.release.mean
         return None if mean is None else self.quantity(mean)
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        low, high = self.release.interval(level)
-        ends = (self.quantity(low), self.quantity(high))
-        return (min(ends), max(ends))
+    def interval(self) -> tuple[float, float] | None:
+        """Of the tested quantity; None before the first unit, and for a mean without a limit.
+
+        A 95 % confidence sequence, and where the clause has shipped also above ``bad``, which the test itself has shown
+        at alpha: both hold together with probability at least 1 - .05 - alpha (the row's ``level``).
+        """
+        found = self.release.interval(1.0 - PLAIN_ERROR) if self.release.n else None
+        if found is None:
+            return None
+        low, high = self.quantity(found[0]), self.quantity(found[1])
+        if self.outcome == "pass":
+            bound = natural(self.plan, self.plan.bad)
+            low, high = (max(low, bound), high) if low <= high else (min(low, bound), high)
+        return (min(low, high), max(low, high))
 
     @property
     def harm_proven(self) -> bool:
@@ -131,7 +147,7 @@ class ClauseTest:
 
     def raise_cap(self, units: int) -> None:
         """There are ``units`` units now: the cap follows, up to 1.5 times the fixed-size test."""
-        cap = clause_cap(self.plan.fixed_n, units)
+        cap = min(self.plan.most, units)
         for test in (self.release, self.harm):
             if isinstance(test, BoundaryTest) and cap > (test.cap or cap):
                 test.raise_cap(cap)
@@ -149,16 +165,18 @@ class ClauseTest:
             target=target,
             verdict=self.outcome,
             estimate=self.estimate,
-            interval=self.interval() if test.n else None,
+            interval=self.interval(),
             n=test.n,
             ship_at=1.0 / plan.alpha,
             block_at=1.0 / plan.beta,
             e_ship=test.e_ship,
             e_block=test.e_block,
+            level=1.0 - PLAIN_ERROR - plan.alpha,
             reason=words.reason(
                 plan,
                 decision=test.decision,
                 n=test.n,
+                harm_at=self.harm.n if self.harm is not None and self.harm_proven else None,
                 regressed=bool(getattr(test, "regressed", False)),
                 variance=self._spread.variance if test.n >= ENOUGH else None,
             ),
@@ -167,13 +185,13 @@ class ClauseTest:
 
 def _release_test(plan: ClausePlan, frozen: Frozen) -> SequentialTest:
     if plan.kind == "mean_at_most" and not plan.unit:
-        return CostBlockTest(limit=plan.bound, beta=plan.beta, cap=plan.cap)
+        return UncappedMean(at_most=plan.bound, error=plan.beta, cap=plan.cap)
     return _boundary(plan, frozen, plan.bad, plan.good, plan.alpha, plan.beta)
 
 
 def _harm_test(plan: ClausePlan, frozen: Frozen) -> SequentialTest | None:
     if plan.kind == "mean_at_most" and not plan.unit:
-        return CostBlockTest(limit=plan.bound, beta=plan.red, cap=plan.cap)
+        return UncappedMean(at_most=plan.bound, error=plan.red, cap=plan.cap)
     if plan.kind == "max_drop":
         return _boundary(plan, frozen, plan.bad, plan.good, plan.alpha, plan.red)
     if plan.bad <= plan.low:
@@ -186,11 +204,18 @@ def _boundary(
 ) -> SequentialTest:
     if frozen.estimand == "suite":
         return SuiteTest(
-            size=frozen.suite, bad=bad, good=good, low=plan.low, high=plan.high, alpha=alpha, beta=beta
+            cases=frozen.suite, bad=bad, good=good, low=plan.low, high=plan.high, alpha=alpha, beta=beta
         )
     if frozen.largest_unit == 1:
         return BoundaryTest(
-            bad=bad, good=good, low=plan.low, high=plan.high, alpha=alpha, beta=beta, cap=plan.cap, planning=plan.planning
+            bad=bad,
+            good=good,
+            low=plan.low,
+            high=plan.high,
+            alpha=alpha,
+            beta=beta,
+            cap=plan.cap,
+            planning=plan.planning,
         )
     # increments are sums of (x - plan.bad) over a group, divided by the largest group
     share = frozen.mean_unit / frozen.largest_unit
@@ -295,7 +320,9 @@ class ContractTest:
             if clause.kind == "never_fails":
                 rows.append(self._invariant_row(check, target, complete))
             elif not clause.enforced:
-                test = next(t for t in self.clauses if (t.plan.check, t.plan.kind) == (check.name, clause.kind))
+                test = next(
+                    t for t in self.clauses if (t.plan.check, t.plan.kind) == (check.name, clause.kind)
+                )
                 rows.append(test.row(target))
         return rows
 

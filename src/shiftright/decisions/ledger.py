@@ -16,7 +16,6 @@ from shiftright.core.case import Case, digest_of
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Estimand, Frozen
 from shiftright.decisions.order import Order, arrange
-from shiftright.decisions.units import Values
 from shiftright.errors import StoreError
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
@@ -103,7 +102,7 @@ def open_decision(
         seed=seed,
         frozen=msgspec.to_builtins(frozen),
     )
-    order = arrange(cases, seed=seed)
+    order = arrange(cases, seed=seed, grouped=subject.estimand == "population")
     return Decision(row, frozen, (), order, resumed=False, earlier=len(known) - len(ours))
 
 
@@ -118,15 +117,14 @@ def _reopen(
             f"decision {row.id} was recorded in a form this version cannot read: {error}",
             hint="Begin another attempt with --new-decision, or use the version that recorded it.",
         ) from error
-    order = arrange(cases, seed=row.seed, consumed=[c.case_id for c in consumed])
+    order = arrange(
+        cases,
+        seed=row.seed,
+        consumed=[c.case_id for c in consumed],
+        grouped=frozen.estimand == "population",
+    )
     return Decision(row, frozen, consumed, order, resumed=True, earlier=earlier)
 
 
 def _same_lineage(consumed: Iterable[ConsumedRow], digests: dict[str, str]) -> bool:
     return all(digests.get(row.case_id) == row.case_digest for row in consumed)
-
-
-def consumed_row(
-    decision_id: str, position: int, case: Case, candidate: dict[str, Values], baseline: dict[str, Values]
-) -> ConsumedRow:
-    return ConsumedRow(decision_id, position, case.id, case.digest, candidate, baseline)

@@ -1,9 +1,9 @@
 """``shiftright.lock``: the committed memory of a fresh CI runner. JSON Lines, one thing a line, so that git merges it.
 
-    {"kind": "lock", "version": 1}
-    {"kind": "stable", "feature": …, "variant": …, "digest": …}                          what the baseline is
-    {"kind": "score", "feature": …, "baseline": …, "case": …, "digest": …, "scores": …}  one baseline case
-    {"kind": "decision", "row": …, "consumed": […]}                                      one attempt of the ledger
+{"kind": "lock", "version": 1}
+{"kind": "stable", "feature": …, "variant": …, "digest": …}                          what the baseline is
+{"kind": "score", "feature": …, "baseline": …, "case": …, "digest": …, "scores": …}  one baseline case
+{"kind": "decision", "row": …, "consumed": […]}                                      one attempt of the ledger
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ def _further(old: LockedDecision | None, new: LockedDecision) -> LockedDecision:
 def _line(path: Path, number: int, line: bytes) -> Line:
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>")):
         raise StoreError(
-            "a merge conflict is left in the file", file=path, line=number, hint="Keep the lines of both sides."
+            "a merge conflict is left in the file",
+            file=path,
+            line=number,
+            hint="Keep the lines of both sides.",
         )
     try:
         entry = _decoder.decode(line)
@@ -152,4 +155,6 @@ def _replace(path: Path, data: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise StoreError(f"cannot write: {error.strerror}", file=path, hint="Free space or check permissions.") from error
+        raise StoreError(
+            f"cannot write: {error.strerror}", file=path, hint="Free space or check permissions."
+        ) from error

@@ -4,7 +4,7 @@ and recorded (statistics.md, section k)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -28,44 +28,55 @@ class Order(msgspec.Struct, frozen=True):
     skipped: tuple[str, ...] = ()
 
 
-def arrange(cases: Iterable[Case], *, seed: int, consumed: Sequence[str] = ()) -> Order:
-    """Consumed cases first, as recorded, then the rest by hash(seed, unit), groups kept together."""
+def arrange(cases: Iterable[Case], *, seed: int, consumed: Sequence[str] = (), grouped: bool = True) -> Order:
+    """Consumed cases first, as recorded, then the rest by hash(seed, unit), groups kept together.
+
+    Without ``grouped`` every case is its own unit (suite mode draws cases, not groups).
+    """
+    unit_of = _unit_of if grouped else _own_unit
     by_id = {case.id: case for case in cases}
-    done = _steps([by_id[case_id] for case_id in consumed])
+    done = _steps([by_id[case_id] for case_id in consumed], unit_of)
     seen_ids, seen_units = set(consumed), {step.unit for step in done}
     groups: dict[str, list[Case]] = {}
     skipped = []
     for case in by_id.values():
         if case.id in seen_ids:
             continue
-        if _unit(case) in seen_units:
+        if unit_of(case) in seen_units:
             skipped.append(case.id)
         else:
-            groups.setdefault(_unit(case), []).append(case)
+            groups.setdefault(unit_of(case), []).append(case)
     rest: list[Case] = []
     for unit in sorted(groups, key=lambda unit: _rank(seed, unit)):
         members = groups[unit]
         rest += members if len(members) == 1 else sorted(members, key=lambda case: _rank(seed, case.id))
-    return Order(tuple(done), tuple(_steps(rest)), tuple(skipped))
+    return Order(tuple(done), tuple(_steps(rest, unit_of)), tuple(skipped))
 
 
-def unit_sizes(cases: Iterable[Case]) -> list[int]:
+def unit_sizes(cases: Iterable[Case], *, grouped: bool = True) -> list[int]:
     """Cases per independent unit."""
     sizes: dict[str, int] = {}
     for case in cases:
-        sizes[_unit(case)] = sizes.get(_unit(case), 0) + 1
+        unit = _unit_of(case) if grouped else _own_unit(case)
+        sizes[unit] = sizes.get(unit, 0) + 1
     return list(sizes.values())
 
 
-def _steps(cases: Sequence[Case]) -> list[Step]:
-    units = [_unit(case) for case in cases]
-    ends = [*units[1:], None]
-    return [Step(case, unit, unit != end) for case, unit, end in zip(cases, units, ends, strict=True)]
+def _steps(cases: Sequence[Case], unit_of: Callable[[Case], str]) -> list[Step]:
+    units = [unit_of(case) for case in cases]
+    following = [*units[1:], None]
+    return [
+        Step(case, unit, unit != after) for case, unit, after in zip(cases, units, following, strict=False)
+    ]
 
 
-def _unit(case: Case) -> str:
+def _own_unit(case: Case) -> str:
+    return f"c:{case.id}"
+
+
+def _unit_of(case: Case) -> str:
     # prefixed, so that a case whose id equals another's group stays a unit of its own
-    return f"g:{case.group}" if case.group is not None else f"c:{case.id}"
+    return f"g:{case.group}" if case.group is not None else _own_unit(case)
 
 
 def _rank(seed: int, name: str) -> bytes:

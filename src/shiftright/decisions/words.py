@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shiftright.core.spec import Check, Clause
 from shiftright.core.verdict import CheckRow, Outcome
-from shiftright.decisions.clauses import CAP_FACTOR, ClausePlan, fixed_size, natural, resolvable
+from shiftright.decisions.clauses import ClausePlan, cases_needed, natural, resolvable
 
 
 def percent(value: float) -> str:
@@ -29,16 +29,23 @@ def amount(value: float, score: str) -> str:
 def target(check: Check, clause: Clause) -> str:
     """The clause as a person says it."""
     bound = clause.bound
-    return {
-        "at_least": lambda: f"at least {percent(bound)}",
-        "at_most": lambda: f"at most {percent(bound)}",
-        "max_drop": lambda: f"drops by less than {points(bound)}",
-        "min_gain": lambda: f"gains at least {points(bound)}",
-        "never_fails": lambda: "never fails",
-        "p95_at_most": lambda: f"95 % within {amount(bound, check.score)}",
-        "mean_at_most": lambda: f"mean at most {amount(bound, check.score)}",
-        "each_at_most": lambda: f"each at most {amount(bound, check.score)}",
-    }[clause.kind]()
+    match clause.kind:
+        case "at_least":
+            return f"at least {percent(bound)}"
+        case "at_most":
+            return f"at most {percent(bound)}"
+        case "max_drop":
+            return f"drops by less than {points(bound)}"
+        case "min_gain":
+            return f"gains at least {points(bound)}"
+        case "never_fails":
+            return "never fails"
+        case "p95_at_most":
+            return f"95 % within {amount(bound, check.score)}"
+        case "mean_at_most":
+            return f"mean at most {amount(bound, check.score)}"
+        case "each_at_most":
+            return f"each at most {amount(bound, check.score)}"
 
 
 def quantity(kind: str, value: float | None, score: str = "cost") -> str:
@@ -53,15 +60,29 @@ def quantity(kind: str, value: float | None, score: str = "cost") -> str:
 
 
 def reason(
-    plan: ClausePlan, *, decision: str | None, n: int, regressed: bool = False, variance: float | None = None
+    plan: ClausePlan,
+    *,
+    decision: str | None,
+    n: int,
+    regressed: bool = False,
+    harm_at: int | None = None,
+    variance: float | None = None,
 ) -> str:
-    """Why a clause stands where it stands. ``variance`` is that of the increments seen, None while too few."""
+    """Why a clause stands where it stands.
+
+    ``harm_at`` is the unit at which harm was proven; ``variance`` that of the increments seen, None while too few.
+    """
+    if harm_at is not None:
+        what = "a loss is proven" if plan.kind == "max_drop" else "proven to miss the bound"
+        return f"{what} on {harm_at} {units(harm_at)}"
     if decision == "ship":
         return f"proven on {n} {units(n)}"
     if decision == "block":
         return _blocked(plan, n, regressed)
     if plan.kind == "mean_at_most" and not plan.unit:
-        return "a mean without an upper limit can be disproven but never proven: add each_at_most to this check"
+        return (
+            "a mean without an upper limit can be disproven but never proven: add each_at_most to this check"
+        )
     if not n:
         return "nothing measured yet"
     return needs(plan, n, variance)
@@ -71,20 +92,27 @@ def _blocked(plan: ClausePlan, n: int, regressed: bool) -> str:
     if plan.kind == "max_drop":
         if regressed:
             return f"a drop of more than {points(plan.bound)} is proven on {n} {units(n)}"
-        return f"a loss is proven on {n} {units(n)}, so it cannot be shown to be as good as the baseline"
+        return f"a loss shows on {n} {units(n)}{_error(plan)}"
     if plan.kind == "min_gain":
-        return f"a gain of {points(plan.bound)} is ruled out on {n} {units(n)}"
+        return f"a gain of {points(plan.bound)} is ruled out on {n} {units(n)}{_error(plan)}"
     if regressed:
         return f"proven to miss the bound on {n} {units(n)}"
     comfortable = quantity(plan.kind, natural(plan, plan.good), plan.score)
-    return f"proven to fall short of {comfortable}, the level that would be comfortable, on {n} {units(n)}"
+    return (
+        f"falls short of {comfortable}, the level that would be comfortable, on {n} {units(n)}{_error(plan)}"
+    )
+
+
+def _error(plan: ClausePlan) -> str:
+    return f" (wrong at most {percent(plan.beta)} of the time)"
 
 
 def needs(plan: ClausePlan, n: int, variance: float | None = None) -> str:
     """What n cases can see and what the clause needs, from the variance seen (else the planned one)."""
-    spread = max(plan.variance if variance is None else variance, 0.05 * plan.gap)
-    wanted = max(int(CAP_FACTOR * fixed_size(spread, plan.gap, plan.alpha, plan.beta)), n + 1)
-    sees = resolvable(spread, n, plan.alpha, plan.beta)
+    wanted = max(cases_needed(plan, variance), n + 1)
+    sees = resolvable(plan, n, variance)
+    if plan.kind == "p95_at_most":
+        return f"{n} {units(n)} so far; about {_round(wanted)} are needed when all are in time"
     gap = _gap(plan, plan.gap)
     if sees <= plan.gap:
         return f"{n} {units(n)} so far; {gap} need about {_round(wanted)}"
@@ -99,7 +127,7 @@ def _gap(plan: ClausePlan, gap: float) -> str:
 
 def _round(n: int) -> int:
     """Two leading digits: a plan is not more exact than that."""
-    step = 10 ** max(len(str(n)) - 2, 0)
+    step: int = 10 ** max(len(str(n)) - 2, 0)
     return round(n / step) * step
 
 
@@ -123,7 +151,9 @@ def summary(
     """The binding reason first."""
     said = []
     if failed_must:
-        shown = ", ".join(failed_must[:3]) + (f" and {len(failed_must) - 3} more" if len(failed_must) > 3 else "")
+        shown = ", ".join(failed_must[:3]) + (
+            f" and {len(failed_must) - 3} more" if len(failed_must) > 3 else ""
+        )
         said.append(f"{len(failed_must)} of {must_cases} must {units(must_cases)} failed: {shown}")
     worst = "fail" if outcome == "fail" else "inconclusive"
     said += [f"{row.check}: {row.reason}" for row in rows if row.verdict == worst]

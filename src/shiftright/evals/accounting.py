@@ -63,7 +63,8 @@ def baseline_repeats(target: Target, book: Book, records: Records) -> int:
     candidates = {
         row.parts.get("candidate")
         for row, _ in book.rows
-        if row.parts.get("baseline") == target.baseline.digest and row.parts.get("candidate") != target.candidate.digest
+        if row.parts.get("baseline") == target.baseline.digest
+        and row.parts.get("candidate") != target.candidate.digest
     }
     if not candidates or not _flaky(target.baseline.digest, records):
         return 1

@@ -1,4 +1,4 @@
-"""``shiftright eval``: spec -> ledger -> cases in recorded order -> features.call -> scorers -> decisions -> EvalRun."""
+"""``shiftright eval``: spec, ledger, cases in recorded order, features.call, scorers, decisions, EvalRun."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shiftright.core.verdict import Calls, Verdict
-from shiftright.decisions.contract import ContractTest, Frozen
+from shiftright.decisions.contract import ContractTest, Estimand, Frozen
 from shiftright.decisions.ledger import Decision, open_decision
 from shiftright.decisions.order import Step, arrange, unit_sizes
 from shiftright.decisions.units import CaseScores
@@ -46,7 +46,9 @@ async def evaluate(
             down); all of it can be resumed by the same command.
     """
     options = options or Options()
-    target = resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+    target = resolve(
+        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
+    )
     history = History(settings.root, records)
     decision = _open(target, history, records, options)
     gate = GateRun(target, decision, history, records, options, progress or Quiet())
@@ -58,7 +60,7 @@ async def evaluate(
 
 
 def _open(target: Target, history: History, records: Records, options: Options) -> Decision:
-    estimand = "suite" if options.suite_mode else "population"
+    estimand: Estimand = "suite" if options.suite_mode else "population"
     subject = target.subject(estimand)
     book = history.book(target.spec.feature)
 
@@ -116,7 +118,9 @@ class GateRun:
 
     async def run(self, lease: Lease) -> EvalRun:
         self._lease = lease
-        execution = Execution(self.target, self.records, self.options, self.history.lock, decision=self.decision)
+        execution = Execution(
+            self.target, self.records, self.options, self.history.lock, decision=self.decision
+        )
         self.progress.begin(
             self.target.spec.feature,
             self.target.candidate.name,
@@ -211,7 +215,7 @@ class GateRun:
     def _with_added_cases(self) -> Frozen:
         """Where cases were added since the last call, note it: caps follow from here on, wealth is kept."""
         frozen, decision = self.decision.frozen, self.decision
-        units = len(unit_sizes(self.target.gate.cases))
+        units = len(unit_sizes(self.target.gate.cases, grouped=frozen.estimand == "population"))
         known = frozen.raises[-1][1] if frozen.raises else frozen.units
         if units <= known or not decision.resumed:
             return frozen
@@ -263,7 +267,11 @@ class GateRun:
         execution = self._execution
         self.progress.step(
             Standing(
-                len(self.consumed), len(self._all_steps()), execution.calls, execution.tally.cost_usd, open_checks
+                len(self.consumed),
+                len(self._all_steps()),
+                execution.calls,
+                execution.tally.cost_usd,
+                open_checks,
             )
         )
 

@@ -100,7 +100,9 @@ class Execution:
             repeats=self._options.repeats,
             first_repeat=self._first_repeat,
             baseline_repeats=decision.frozen.baseline_repeats if decision else 1,
-            locked=self._lock.baseline_scores(target.spec.feature, target.baseline_identity) if other else None,
+            locked=self._lock.baseline_scores(target.spec.feature, target.baseline_identity)
+            if other
+            else None,
         )
 
     def _caller(self, side: Side, *, is_baseline: bool = False) -> Caller:

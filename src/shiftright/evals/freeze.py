@@ -30,7 +30,7 @@ def freeze(
     ``reruns`` are dev cases whose baseline ran twice (the second run as ``candidate``): at least 50 make a planning
     sample, of other cases than those decided on. Without one the plan assumes a variance and says so.
     """
-    sizes = unit_sizes(cases)
+    sizes = unit_sizes(cases, grouped=estimand == "population")
     clauses = plans(spec, len(sizes), attempt=attempt, reruns=reruns)
     return Frozen(
         clauses=tuple(clauses),
@@ -66,7 +66,9 @@ def plans(spec: Spec, units: int, *, attempt: int = 1, reruns: Sequence[CaseScor
     return made
 
 
-def _planning(plan: ClausePlan, reruns: Sequence[CaseScores]) -> tuple[tuple[float, ...] | None, float | None]:
+def _planning(
+    plan: ClausePlan, reruns: Sequence[CaseScores]
+) -> tuple[tuple[float, ...] | None, float | None]:
     """Increments of the baseline against itself, and the baseline's level, for one clause."""
     measured = [scores for scores in reruns if plan.check in scores.candidate]
     if len(measured) < SMALLEST_PLANNING_SAMPLE:

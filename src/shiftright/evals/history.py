@@ -15,7 +15,7 @@ from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stabl
 from shiftright.errors import StoreError
 from shiftright.evals.target import Target
 from shiftright.store import Records
-from shiftright.store.leases import this_process
+from shiftright.store.leases import new_holder
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
 LOCK_NAME = "shiftright.lock"
@@ -58,7 +58,7 @@ class History:
         Raises:
             StoreError: when another process has it.
         """
-        lease = Lease(self._records, decision_id, this_process())
+        lease = Lease(self._records, decision_id, new_holder())
         lease.renew()
         try:
             yield lease
@@ -66,7 +66,12 @@ class History:
             self._records.ledger.release(decision_id, lease.holder)
 
     def remember(
-        self, target: Target, row: DecisionRow, consumed: Sequence[ConsumedRow], frozen: Frozen, verdict: Verdict | None
+        self,
+        target: Target,
+        row: DecisionRow,
+        consumed: Sequence[ConsumedRow],
+        frozen: Frozen,
+        verdict: Verdict | None,
     ) -> None:
         """Write the lock: the decision as it stands and the baseline's scores of every case it used."""
         decided = msgspec.structs.replace(

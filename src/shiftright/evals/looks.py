@@ -38,13 +38,17 @@ async def look(
         Error: as ``evaluate`` does; a reached cap ends the look with what there is.
     """
     options, progress = options or Options(), progress or Quiet()
-    target = resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+    target = resolve(
+        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
+    )
     cases = select(target, selection)
     started = time.monotonic()
     execution = Execution(target, records, options, History(settings.root, records).lock)
     contract = ContractTest(target.spec, freeze(target.spec, cases, attempt=1, seed=0))
     base = target.baseline.name if target.baseline else None
-    progress.begin(target.spec.feature, target.candidate.name, base, ("a look at some cases: nothing is decided",))
+    progress.begin(
+        target.spec.feature, target.candidate.name, base, ("a look at some cases: nothing is decided",)
+    )
     with execution:
 
         def use(runs: Sequence[CaseRun]) -> bool:
@@ -58,7 +62,9 @@ async def look(
 
         try:
             steps = arrange(cases, seed=0).rest
-            await OrderedPool(execution.work(), use, lambda run: None, concurrency=execution.concurrency).run(steps)
+            await OrderedPool(execution.work(), use, lambda run: None, concurrency=execution.concurrency).run(
+                steps
+            )
         finally:
             progress.end()
         execution.done(None)

@@ -31,7 +31,9 @@ def checkout(spec: Spec, root: Path, home: Path) -> Spec:
         _extract(spec, Path(top), commit, folder)
     if not (folder / relative).exists():
         raise SpecError(
-            f"no baseline: {relative} does not exist at the merge-base {commit[:12]}", file=spec.path, hint=_HINT
+            f"no baseline: {relative} does not exist at the merge-base {commit[:12]}",
+            file=spec.path,
+            hint=_HINT,
         )
     return specs.load(folder / relative)
 
@@ -53,7 +55,9 @@ def _merge_base(spec: Spec, root: Path) -> str:
 def _extract(spec: Spec, top: Path, commit: str, folder: Path) -> None:
     archive = _run(top, "archive", "--format=tar", commit)
     if archive.returncode != 0:
-        raise SpecError(f"git archive {commit[:12]}: {archive.stderr.decode().strip()}", file=spec.path, hint=_HINT)
+        raise SpecError(
+            f"git archive {commit[:12]}: {archive.stderr.decode().strip()}", file=spec.path, hint=_HINT
+        )
     part = folder.with_name(f"{folder.name}.{os.getpid()}")
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
         tar.extractall(part, filter="data")

@@ -34,9 +34,13 @@ def _of_decision(decision: Decision) -> list[str]:
             "versions of the cases"
         )
     if decision.order.skipped:
-        said.append(f"{len(decision.order.skipped)} added cases share a group with cases already used: left out")
+        said.append(
+            f"{len(decision.order.skipped)} added cases share a group with cases already used: left out"
+        )
     if frozen.estimand == "suite":
-        said.append("suite mode: the verdict predicts the full run on these cases; it does not speak of traffic")
+        said.append(
+            "suite mode: the verdict predicts the full run on these cases; it does not speak of traffic"
+        )
     return said
 
 
@@ -55,4 +59,6 @@ def _leaks(target: Target) -> list[str]:
     if not found:
         return []
     shown = ", ".join(case.id for case in found[:3])
-    return [f"{', '.join(dict.fromkeys(prompts))} contains the text of gate cases ({shown}): they test memory, not skill"]
+    return [
+        f"{', '.join(dict.fromkeys(prompts))} contains the text of gate cases ({shown}): they test memory, not skill"
+    ]

@@ -10,7 +10,7 @@ from shiftright.core.verdict import Calls, CheckRow, Verdict
 
 
 class Options(msgspec.Struct, frozen=True):
-    """``repeats`` is K per candidate case; ``concurrency`` None chooses by the model (1 for an embedded one, else 8)."""
+    """``repeats`` is K per candidate case; ``concurrency`` None chooses by the model (an embedded one: 1; else 8)."""
 
     variant: str | None = None
     baseline: str | None = None

@@ -9,7 +9,7 @@ import msgspec
 from shiftright import datasets
 from shiftright.core.score import Score
 from shiftright.core.verdict import Calls
-from shiftright.decisions.clauses import ClausePlan
+from shiftright.decisions.clauses import ClausePlan, cases_needed, resolvable
 from shiftright.decisions.order import arrange, unit_sizes
 from shiftright.decisions.units import CaseScores, Values
 from shiftright.evals.execution import Execution
@@ -19,7 +19,6 @@ from shiftright.evals.options import Options, Progress, Quiet, Standing
 from shiftright.evals.pool import OrderedPool
 from shiftright.evals.target import Target, resolve
 from shiftright.evals.work import CaseRun
-
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import RunCase
@@ -76,7 +75,11 @@ def _reruns(case: RunCase) -> CaseScores:
 
 
 async def plan_feature(
-    feature: str, settings: Settings, records: Records, options: Options | None = None, progress: Progress | None = None
+    feature: str,
+    settings: Settings,
+    records: Records,
+    options: Options | None = None,
+    progress: Progress | None = None,
 ) -> FeaturePlan:
     """Run the baseline twice on the dev cases (what is in the records is not run again) and plan every clause.
 
@@ -86,7 +89,9 @@ async def plan_feature(
         Error: as ``evaluate`` does.
     """
     options = options or Options()
-    target = resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+    target = resolve(
+        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
+    )
     calls, run_id, cost = Calls(), None, None
     reruns = known_reruns(target, records)
     if not reruns and target.dev is not None and target.baseline is not None:
@@ -109,21 +114,26 @@ async def plan_feature(
 
 def planned(clause: ClausePlan, units: int) -> PlannedClause:
     """Expected cost of one clause, by simulating the exact test on the planning sample (or an assumed law)."""
-    from shiftright.decisions.clauses import CAP_FACTOR, resolvable
     from shiftright.stats import plan as simulate
 
     sample = clause.planning or assumed_law(clause)
     found = simulate(
-        sample, bad=clause.bad, good=clause.good, alpha=clause.alpha, beta=clause.beta, low=clause.low, high=clause.high
+        sample,
+        bad=clause.bad,
+        good=clause.good,
+        alpha=clause.alpha,
+        beta=clause.beta,
+        low=clause.low,
+        high=clause.high,
     )
-    wanted = int(CAP_FACTOR * clause.fixed_n)
+    wanted = cases_needed(clause)
     return PlannedClause(
         plan=clause,
         expected_if_equal=found.expected_calls["good"],
         expected_if_bad=found.expected_calls["bad"],
         expected_midway=found.expected_calls["middle"],
         limit_if_equal=3.81 * clause.variance / clause.gap**2,
-        resolvable=resolvable(clause.variance, units, clause.alpha, clause.beta),
+        resolvable=resolvable(clause, units),
         needed=wanted if wanted > units else None,
     )
 
@@ -148,8 +158,12 @@ async def _run_twice(
     steps = arrange(cases, seed=0).rest[:LARGEST_PLANNING_SAMPLE]
     as_candidate = msgspec.structs.replace(target, candidate=target.baseline)
     marks = {PLANNED_FOR: target.baseline_identity}
-    execution = Execution(as_candidate, records, options, History(settings.root, records).lock, marks=marks, first_repeat=1)
-    progress.begin(target.spec.feature, target.baseline.name, None, ("planning: the baseline runs twice on dev cases",))
+    execution = Execution(
+        as_candidate, records, options, History(settings.root, records).lock, marks=marks, first_repeat=1
+    )
+    progress.begin(
+        target.spec.feature, target.baseline.name, None, ("planning: the baseline runs twice on dev cases",)
+    )
     with execution:
         done = 0
 
@@ -163,7 +177,9 @@ async def _run_twice(
             return False
 
         try:
-            await OrderedPool(execution.work(), use, lambda run: None, concurrency=execution.concurrency).run(steps)
+            await OrderedPool(execution.work(), use, lambda run: None, concurrency=execution.concurrency).run(
+                steps
+            )
         finally:
             progress.end()
         execution.done(None)

@@ -24,7 +24,9 @@ class Scoring:
 
     def __init__(self, spec: Spec, scorers: Mapping[str, Scorer]) -> None:
         self._spec = spec
-        self._checks = [(check, scorers[check.name], check.score in ("latency", "cost")) for check in spec.checks]
+        self._checks = [
+            (check, scorers[check.name], check.score in ("latency", "cost")) for check in spec.checks
+        ]
 
     async def score(self, case: Case, answer: Answer, other: Answer | None = None) -> Scores:
         scores: Scores = {}
@@ -70,7 +72,12 @@ def _refuse_stop(error: Exception) -> None:
 def _failed_feature(check: Check, answer: Answer) -> Score:
     assert answer.failure is not None
     worst = 1.0 if check.clause("at_most") else 0.0
-    return Score(check.name, value=worst, label="failed", explanation=f"{answer.failure.kind}: {answer.failure.message}")
+    return Score(
+        check.name,
+        value=worst,
+        label="failed",
+        explanation=f"{answer.failure.kind}: {answer.failure.message}",
+    )
 
 
 def values_of(repeats: Sequence[Scores]) -> dict[str, Values]:

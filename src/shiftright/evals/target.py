@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from shiftright import datasets, features, scorers, spec as specs
+from shiftright import datasets, features, scorers
+from shiftright import spec as specs
 from shiftright.core.case import digest_of
 from shiftright.core.seams import Scorer
 from shiftright.core.spec import Check, Spec, Variant
@@ -88,7 +89,8 @@ def resolve(
     chosen = choose_variant(spec, variant, named)
     candidate = load_side(spec, chosen)
     base = _baseline(spec, named, chosen.name, root, home)
-    built = {check.name: scorers.build(check, spec) for check in spec.checks}
+    schema = candidate.feature.output_schema
+    built = {check.name: scorers.build(check, spec, output_schema=schema) for check in spec.checks}
     must = spec.cases.get("must")
     return Target(
         spec=spec,

@@ -98,7 +98,14 @@ class Work:
             self._scoring.require_price(row.answer)
         scores = [await self._scoring.score(case, row.answer, other) for row in candidate]
         return CaseRun(
-            case, step.unit, step.closes, tuple(candidate), tuple(baseline), tuple(scores), tuple(base_scores), locked
+            case,
+            step.unit,
+            step.closes,
+            tuple(candidate),
+            tuple(baseline),
+            tuple(scores),
+            tuple(base_scores),
+            locked,
         )
 
     def _known_baseline(self, case: Case) -> dict[str, Values] | None:

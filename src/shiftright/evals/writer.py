@@ -29,7 +29,9 @@ class Writer:
         self._backlog = 0
         self._closing = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._flush_until_closed, name="shiftright-writer", daemon=True)
+        self._thread = threading.Thread(
+            target=self._flush_until_closed, name="shiftright-writer", daemon=True
+        )
         self._thread.start()
 
     def add(
