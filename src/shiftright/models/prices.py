@@ -1,0 +1,130 @@
+"""What a model call costs in USD: the user's own price, else the list price, else unknown (None, never 0)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from shiftright.core.answer import Usage
+from shiftright.errors import SpecError
+
+_AMOUNT = re.compile(r"^\s*\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:USD)?\s*(?:/\s*(?:1?M|MTok|h|hour))?\s*$", re.IGNORECASE)
+_CHARS_PER_TOKEN = 4
+_EXPECTED_OUTPUT_TOKENS = 500
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What calls of one model cost.
+
+    ``input`` and ``output`` are USD per million tokens; ``gpu_hour`` is USD per hour of a machine that answers
+    ``concurrency`` calls at a time. With none of them the list price of ``model`` at ``provider`` (a genai-prices
+    id) or ``base_url`` counts.
+    """
+
+    model: str = ""
+    provider: str | None = None
+    base_url: str | None = None
+    input: float | None = None
+    output: float | None = None
+    gpu_hour: float | None = None
+    concurrency: int = 1
+
+    @property
+    def own(self) -> bool:
+        """Named by the user, not looked up."""
+        return self.input is not None or self.gpu_hour is not None
+
+    def cost(self, usage: Usage, seconds: float) -> float | None:
+        """USD of a call with this usage that took ``seconds``; None when no price is known."""
+        if self.gpu_hour is not None:
+            return seconds * self.gpu_hour / 3600 / self.concurrency
+        if self.input is not None:
+            return (usage.input_tokens * self.input + usage.output_tokens * (self.output or 0.0)) / 1e6
+        return _list_price(self.model, self.provider, self.base_url, usage) if self.model else None
+
+    def expected(self, characters: int, max_tokens: int | None, seconds: float = 1.0) -> float | None:
+        """USD a call may cost, before it is made.
+
+        Tokens are taken as characters / 4, and the answer as ``max_tokens`` long (500 where that is not set), so
+        the estimate is rather high than low.
+        """
+        tokens = characters // _CHARS_PER_TOKEN + 1
+        return self.cost(Usage(tokens, max_tokens or _EXPECTED_OUTPUT_TOKENS), seconds)
+
+
+FREE = Price(input=0.0, output=0.0)
+UNKNOWN = Price()
+
+
+def own_price(settings: Mapping[str, Any]) -> Price | None:
+    """The price a variant names: ``price: {input: 0.15 USD/M, output: 0.6 USD/M}`` or ``gpu_hour: 2.5 USD``.
+
+    Raises:
+        SpecError: when an amount cannot be read or a key is unknown.
+    """
+    if (hourly := settings.get("gpu_hour")) is not None:
+        return Price(gpu_hour=_amount("gpu_hour", hourly), concurrency=int(settings.get("concurrency") or 1))
+    given = settings.get("price")
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not {"input", "output"} == set(given):
+        raise SpecError(
+            "`price` needs exactly the keys `input` and `output`",
+            hint="For example `price: {input: 0.15 USD/M, output: 0.6 USD/M}` (USD per million tokens).",
+        )
+    return Price(input=_amount("price.input", given["input"]), output=_amount("price.output", given["output"]))
+
+
+def prices_as_of() -> str:
+    """Which price list the list prices are from: its version and the date of its latest dated price."""
+    from importlib.metadata import version
+
+    return f"genai-prices {version('genai-prices')} ({_latest_price_date()})"
+
+
+def _amount(key: str, value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    found = _AMOUNT.match(value) if isinstance(value, str) else None
+    if found is None:
+        raise SpecError(f"`{key}: {value}` is not an amount of money", hint="Write it like `0.15 USD/M` or `2.5 USD`.")
+    return float(found[1])
+
+
+@lru_cache(maxsize=4096)
+def _list_price(model: str, provider: str | None, base_url: str | None, usage: Usage) -> float | None:
+    # The data shipped with genai-prices; without its updater it never uses the network. The usage is already
+    # extracted with the API's own flavour by pydantic-ai, so cached tokens are inside input_tokens here.
+    from genai_prices import Usage as Priced
+    from genai_prices import calc_price
+
+    priced = Priced(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens
+    )
+    for at in ({"provider_api_url": base_url}, {"provider_id": provider}):
+        if not any(at.values()):
+            continue
+        try:
+            return float(calc_price(priced, model, **at).total_price)
+        except LookupError:
+            continue
+    return None
+
+
+@lru_cache(maxsize=1)
+def _latest_price_date() -> str:
+    from genai_prices.data_snapshot import get_snapshot
+
+    dates = [
+        conditional.constraint.start_date
+        for provider in get_snapshot().providers
+        for model in provider.models
+        if isinstance(model.prices, list)
+        for conditional in model.prices
+        if hasattr(conditional.constraint, "start_date")
+    ]
+    return max(dates).isoformat() if dates else "no date"

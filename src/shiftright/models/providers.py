@@ -1,0 +1,110 @@
+"""Models behind an API: every provider pydantic-ai knows, and any OpenAI-compatible address."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.models import Model, infer_model
+from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
+
+from shiftright.errors import CredentialsError, MissingDependency, SpecError
+
+_VARIABLE = re.compile(r"`([A-Z][A-Z0-9_]+)` environment variable")
+# Names of the OpenAI protocol itself: with a `base_url` they name the model at that address.
+_PROTOCOLS = ("openai:", "openai-chat:")
+_EXTRAS = frozenset({"anthropic", "google"})
+
+
+def provider_model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
+    """The model for ``PROVIDER:MODEL``, with the key in the provider's usual variable or in ``api_key_env``.
+
+    Raises:
+        CredentialsError: names the missing variable. MissingDependency: when the provider's package is not there.
+        SpecError: for a name pydantic-ai does not know.
+    """
+    provider = name.partition(":")[0]
+
+    def build(kind: str) -> Provider[Any]:
+        key = _key(settings, kind)
+        if key is None:
+            return infer_provider(kind)
+        keyed: Any = infer_provider_class(kind)
+        return keyed(api_key=key)  # type: ignore[no-any-return]
+
+    try:
+        model = infer_model(name, provider_factory=build if settings.get("api_key_env") else infer_provider)
+    except ImportError as error:
+        extra = f"shiftright[{provider}]" if provider in _EXTRAS else f"pydantic-ai-slim[{provider}]"
+        raise MissingDependency(
+            f"{name} needs a package that is not installed", hint=f"pip install '{extra}'"
+        ) from error
+    except (UserError, ValueError) as error:
+        raise _unusable(name, provider, error) from error
+    return _without_own_retries(model)
+
+
+def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
+    """The model for ``https://host/v1#model``, or for any name with ``base_url`` in the variant.
+
+    The key comes from ``api_key_env``; without it none is sent (an OpenAI key never goes to another host).
+
+    Raises:
+        CredentialsError: when that variable is not set. SpecError: when the address or the model is missing.
+    """
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    base_url, _, model = name.partition("#")
+    if settings.get("base_url"):
+        base_url, model = str(settings["base_url"]), name
+        for protocol in _PROTOCOLS:
+            model = model.removeprefix(protocol)
+    address = urlsplit(base_url)
+    if address.scheme not in ("http", "https") or not address.hostname or not model:
+        raise SpecError(
+            f"{name!r} does not name a model at an address", hint="Write it like `model: https://host/v1#model`."
+        )
+    provider = OpenAICompatibleProvider(
+        address.hostname, base_url=base_url, api_key=_key(settings, address.hostname) or "none"
+    )
+    return _without_own_retries(OpenAIChatModel(model, provider=provider))
+
+
+def _key(settings: Mapping[str, Any], provider: str) -> str | None:
+    variable = settings.get("api_key_env")
+    if not variable:
+        return None
+    key = os.environ.get(str(variable))
+    if not key:
+        raise CredentialsError(
+            f"{provider} needs a key, and the environment variable {variable} is not set",
+            hint=f"export {variable}=…",
+        )
+    return key
+
+
+def _unusable(name: str, provider: str, error: Exception) -> CredentialsError | SpecError:
+    variable = _VARIABLE.search(str(error))
+    if variable is not None:
+        return CredentialsError(
+            f"{provider} needs a key, and the environment variable {variable[1]} is not set",
+            hint=f"export {variable[1]}=…, or name another variable with `api_key_env:`.",
+        )
+    return SpecError(
+        f"there is no model {name!r}: {error}",
+        hint="Use local:NAME, recorded:FILE, PROVIDER:MODEL (openai:gpt-5) or https://host/v1#model.",
+    )
+
+
+def _without_own_retries(model: Model) -> Model:
+    """Our retries are the only ones: an SDK's would multiply with them and ignore the total time."""
+    client = getattr(model.provider, "client", None)
+    if hasattr(client, "max_retries"):
+        client.max_retries = 0
+    return model

@@ -1,0 +1,52 @@
+"""Which case, repeat, cache, budget and meter the model calls of one feature call belong to.
+
+    with scope.use(CallScope(case_id="c1", repeat=0, cache=cache, budget=budget)) as current:
+        ...  # every model call in here, and in the tasks started here
+    current.meter.cost_usd
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import msgspec
+
+from shiftright.models.budget import Budget
+from shiftright.models.cache import ModelCache
+from shiftright.models.meter import Meter
+
+
+class CallScope(msgspec.Struct):
+    """One call of a feature, as its model calls see it.
+
+    ``repeat`` counts repeated measurements of the same case: each is asked and cached on its own. ``timeout_s``
+    bounds one model call with all its retries. ``calls`` counts the model calls begun so far.
+    """
+
+    case_id: str = ""
+    repeat: int = 0
+    cache: ModelCache | None = None
+    budget: Budget | None = None
+    timeout_s: float | None = None
+    meter: Meter = msgspec.field(default_factory=Meter)
+    calls: int = 0
+
+
+_current: ContextVar[CallScope | None] = ContextVar("shiftright.models", default=None)
+
+
+@contextmanager
+def use(scope: CallScope) -> Iterator[CallScope]:
+    """Make ``scope`` the current one for this block."""
+    token = _current.set(scope)
+    try:
+        yield scope
+    finally:
+        _current.reset(token)
+
+
+def current() -> CallScope | None:
+    """The scope this code runs in; None outside of any."""
+    return _current.get()
