@@ -57,7 +57,9 @@ def batches(n: int) -> list[tuple[list[StoredAnswer], list[RunCase], list[Consum
             scores = {"right": (Score("exact", 1.0),), "latency": (Score("latency", 0.31),)}
             cases.append(RunCase("r-1", "gate", i, case_id, digest, (id_,), (), scores, {}))
             consumed.append(
-                ConsumedRow("d-1", i, case_id, digest, {"right": 1.0, "latency": 0.3}, {"right": 1.0})
+                ConsumedRow(
+                    "d-1", i, case_id, digest, {"right": (1.0,), "latency": (0.3,)}, {"right": (1.0,)}
+                )
             )
         made.append((answers, cases, consumed))
     return made
@@ -83,7 +85,7 @@ def bare(path: Path, n: int) -> float:
     output = json.dumps({"queue": "card_arrival", "reason": "The customer asks where the new card is."})
     usage = json.dumps({"input_tokens": 310, "output_tokens": 22, "cached_tokens": 0, "reasoning_tokens": 0})
     scores = json.dumps({"right": [{"name": "exact", "value": 1.0}], "latency": [{"name": "latency"}]})
-    means = json.dumps({"right": 1.0, "latency": 0.3})
+    means = json.dumps({"right": [1.0], "latency": [0.3]})
     spans = b"x" * 60
     ids = [(answer_id(), digest_of(i)) for i in range(n)]
 
@@ -105,7 +107,7 @@ def bare(path: Path, n: int) -> float:
             )
             connection.executemany(
                 "INSERT INTO u VALUES (?,?,?,?,?,?)",
-                [("d-1", i, f"case-{i}", d, means, '{"right":1.0}') for i, (_, d) in part],
+                [("d-1", i, f"case-{i}", d, means, '{"right":[1.0]}') for i, (_, d) in part],
             )
             connection.execute("COMMIT")
 

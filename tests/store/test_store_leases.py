@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 import time
+from threading import Timer
 
+import pytest
+
+from shiftright.errors import StoreError
 from shiftright.store import Records, open_records
 from shiftright.store.leases import new_holder
 
@@ -39,6 +43,31 @@ def test_a_silent_holder_loses_it_after_its_own_term_as_watched(records: Records
         time.sleep(TERM * 1.2)
         assert other.ledger.lease("d-1", "b", TERM) == "b"
     assert records.ledger.lease("d-1", "a", TERM) == "b"
+
+
+def test_given_back_and_taken_again_is_not_standing_still(records: Records, url: str) -> None:
+    with open_records(url) as other:
+        records.ledger.lease("d-1", "a", TERM)
+        assert other.ledger.lease("d-1", "b", TERM) == "a"
+        time.sleep(TERM * 1.2)
+        records.ledger.release("d-1", "a")
+        records.ledger.lease("d-1", "a", TERM)
+        assert other.ledger.lease("d-1", "b", TERM) == "a"
+
+
+def test_waiting_takes_over_from_a_silent_holder(records: Records) -> None:
+    records.ledger.lease("d-1", "a", TERM)
+    records.ledger.acquire("d-1", "b", TERM)
+    assert records.ledger.lease("d-1", "a", TERM) == "b"
+
+
+def test_waiting_ends_when_the_holder_shows_that_it_lives(records: Records) -> None:
+    records.ledger.lease("d-1", "a", 600)
+    renewal = Timer(TERM, records.ledger.lease, ("d-1", "a", 600))
+    renewal.start()
+    with pytest.raises(StoreError, match=r"another eval is running this decision \(d-1, a\)"):
+        records.ledger.acquire("d-1", "b", 600)
+    renewal.join()
 
 
 def test_a_holder_that_died_on_this_machine_loses_it_at_once(records: Records, url: str) -> None:

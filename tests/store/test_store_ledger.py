@@ -89,7 +89,7 @@ def test_an_unknown_decision(records: Records) -> None:
 def test_a_score_that_is_no_number_is_refused(records: Records) -> None:
     records.ledger.create(decision())
     with pytest.raises(StoreError, match="nan cannot be stored"):
-        records.ledger.append([ConsumedRow("d-1", 0, "c", "d", {"right": float("nan")})])
+        records.ledger.append([ConsumedRow("d-1", 0, "c", "d", {"right": (float("nan"),)})])
 
 
 def test_a_flush_is_kept_whole_or_not_at_all(records: Records, url: str) -> None:

@@ -22,7 +22,7 @@ decode_failure = msgspec.json.Decoder(Failure).decode
 decode_verdict = msgspec.json.Decoder(Verdict).decode
 decode_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 decode_scores = msgspec.json.Decoder(dict[str, tuple[Score, ...]]).decode
-decode_means = msgspec.json.Decoder(dict[str, float | None]).decode
+decode_values = msgspec.json.Decoder(dict[str, tuple[float | None, ...]]).decode
 decode_spans = msgspec.msgpack.Decoder(tuple[Span, ...]).decode
 
 

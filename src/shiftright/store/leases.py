@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 from itertools import count
@@ -16,13 +17,14 @@ from shiftright.store.database import Database
 _table = schema.leases.c
 
 
+_LOOK_EVERY_S = 0.1
 _holders = count(1)
 
 
 def new_holder() -> str:
-    """Who asks for leases, for people and for other processes of this machine: ``host/pid/number``.
+    """A holder's name, for people and for other processes of this machine: ``host/pid/number``.
 
-    Unique, so that two evals in one process are two holders; keep it to renew and release.
+    Each call gives a new one, so that two evals in one process are two holders: keep it to renew and release.
     """
     return f"{socket.gethostname()}/{os.getpid()}/{next(_holders)}"
 
@@ -52,7 +54,9 @@ class Leases:
             if row is None:
                 # PostgreSQL locks no row that is not there: another may insert it now, and the first wins.
                 first = self._database.dialect.insert(schema.leases).on_conflict_do_nothing()
-                connection.execute(first.values(name=name, holder=holder, seconds=seconds, renewals=0))
+                # A fresh counter, so that a lease given back and taken again is not mistaken for one that stood still.
+                counter = secrets.randbits(40)
+                connection.execute(first.values(name=name, holder=holder, seconds=seconds, renewals=counter))
             elif row.holder == holder or self._abandoned(name, row):
                 connection.execute(
                     sa.update(schema.leases)
@@ -60,6 +64,21 @@ class Leases:
                     .values(holder=holder, seconds=seconds, renewals=row.renewals + 1)
                 )
             return str(connection.execute(sa.select(_table.holder).where(_table.name == name)).scalar_one())
+
+    def acquire(self, name: str, holder: str, seconds: float) -> str:
+        """Take the lease, waiting only where its holder may be dead: until it renews, or its ``seconds`` are over.
+
+        Returns:
+            Who holds it now: ``holder`` when it is ours, otherwise one that is alive.
+        """
+        first = None
+        while (holds := self.take(name, holder, seconds)) != holder:
+            seen, _ = self._watched.get(name, (None, 0.0))
+            if first is not None and seen != first:
+                break
+            first = seen
+            time.sleep(_LOOK_EVERY_S)
+        return holds
 
     def release(self, name: str, holder: str) -> None:
         """Give it back; nothing happens when another has taken it over."""

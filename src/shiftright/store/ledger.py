@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from shiftright.core.verdict import Verdict
 from shiftright.errors import StoreError
 from shiftright.store import schema
-from shiftright.store.codec import decode_means, decode_object, decode_verdict, encode
+from shiftright.store.codec import decode_object, decode_values, decode_verdict, encode
 from shiftright.store.database import Database
 from shiftright.store.ids import sortable_id
 from shiftright.store.leases import Leases
@@ -85,7 +85,7 @@ class Ledger:
         with self._database.read() as connection:
             return [
                 ConsumedRow(
-                    decision, position, case_id, digest, decode_means(candidate), decode_means(baseline)
+                    decision, position, case_id, digest, decode_values(candidate), decode_values(baseline)
                 )
                 for decision, position, case_id, digest, candidate, baseline in connection.execute(
                     rows.order_by(_consumed.position)
@@ -116,6 +116,16 @@ class Ledger:
         """
         return self._leases.take(f"decision/{decision_id}", holder, seconds)
 
+    def acquire(self, decision_id: str, holder: str, seconds: float) -> None:
+        """Like ``lease``, but where another has it, watches whether it lives (at most for the other's term).
+
+        Raises:
+            StoreError: when it does.
+        """
+        other = self._leases.acquire(f"decision/{decision_id}", holder, seconds)
+        if other != holder:
+            raise _at_work(f"{decision_id}, {other}")
+
     def release(self, decision_id: str, holder: str) -> None:
         """Give the lease back."""
         self._leases.release(f"decision/{decision_id}", holder)
@@ -125,10 +135,7 @@ class Ledger:
         for decision_id in dict.fromkeys(row[0] for row in rows):
             positions = [row[1] for row in rows if row[0] == decision_id]
             self._check_next(connection, decision_id, positions)
-        try:
-            self._insert_consumed(connection, rows)
-        except IntegrityError as error:
-            raise _at_work(rows[0][0]) from error
+        self._insert_consumed(connection, rows)
 
     def _check_next(self, connection: sa.Connection, decision_id: str, positions: list[int]) -> None:
         _require_open(connection, decision_id)
@@ -177,9 +184,9 @@ def _require_open(connection: sa.Connection, decision_id: str) -> None:
         )
 
 
-def _at_work(decision_id: str) -> StoreError:
+def _at_work(which: str) -> StoreError:
     return StoreError(
-        f"another eval is running this decision ({decision_id})",
+        f"another eval is running this decision ({which})",
         hint="Wait for it to end and run the command again: it goes on from what the other has recorded.",
     )
 

@@ -98,16 +98,16 @@ class DecisionRow(msgspec.Struct, frozen=True):
 class ConsumedRow(msgspec.Struct, frozen=True):
     """One case a decision has used, at its place in the order (from 0).
 
-    ``candidate`` and ``baseline`` map a check's name to the mean score over repeats, None where the
-    measurement failed.
+    ``candidate`` and ``baseline`` map a check's name to its values, one per repeat, None where the measurement
+    failed.
     """
 
     decision_id: str
     position: int
     case_id: str
     case_digest: str
-    candidate: dict[str, float | None] = {}
-    baseline: dict[str, float | None] = {}
+    candidate: dict[str, tuple[float | None, ...]] = {}
+    baseline: dict[str, tuple[float | None, ...]] = {}
 
 
 class CachedCall(msgspec.Struct, frozen=True):
