@@ -181,3 +181,14 @@ def test_migrating_waits_its_turn(tmp_path: Path) -> None:
     other.execute("ROLLBACK")
     other.close()
     open_records(f"sqlite:///{path}").close()
+
+
+def test_the_driver_of_postgresql_is_not_installed() -> None:
+    code = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from shiftright.store import open_records; from shiftright.errors import MissingDependency\n"
+        "try: open_records('postgresql://127.0.0.1:1/x')\n"
+        "except MissingDependency as error: print(error.hint)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "shiftright[postgres]" in done.stdout

@@ -46,7 +46,7 @@ class Postgres:
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": _CONNECT_SECONDS},
             )
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             raise MissingDependency(
                 "records in PostgreSQL need psycopg", hint="pip install 'shiftright[postgres]'"
             ) from error
