@@ -174,7 +174,8 @@ class _Builder:
                 merged += self.merge_sources(value, key_event)
             elif key in result:
                 first = result.marks[key].line
-                raise self.fail(f"{key!r} stands here a second time (first on line {first})", key_event)
+                message = f"{key!r} stands here a second time (first on line {first})"
+                raise self.fail(message, key_event, hint="Keep one of them.")
             else:
                 result[key] = value
                 result.marks[key] = self.mark(key_event)

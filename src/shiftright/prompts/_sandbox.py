@@ -21,7 +21,8 @@ MAX_STEPS = 100_000
 FILTERS = {
     "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items",
     "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round",
-    "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
+    "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique",
+    "upper", "wordcount",
 }  # fmt: skip
 METHODS = {
     "capitalize", "endswith", "get", "items", "keys", "lower", "lstrip", "rstrip", "split", "splitlines",
@@ -63,7 +64,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.template_class.from_code(self, code, dict(self.globals)), frozenset(names)
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """``range``, macros, ``loop`` and listed methods of plain data; never a function that was passed in."""
+        """``range``, macros, ``loop``, listed methods of plain data; never a function that was passed in."""
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str | dict):
             return obj.__name__ in METHODS

@@ -12,6 +12,7 @@ from shiftright.core.spec import ClauseKind
 from shiftright.spec.values import (
     ANYTHING,
     FILE,
+    FILES,
     FRACTION,
     LIMIT,
     MAPPING,
@@ -70,7 +71,12 @@ TOP = Section(
             "Who answers for the feature.",
             "{is: support-ai@example.com, sign_off: [legal]}",
         ),
-        Key("purpose", TEXT, "What it is for, in one sentence."),
+        Key(
+            "purpose",
+            TEXT,
+            "What it is for, in one sentence.",
+            "Send a message to the queue that can solve it.",
+        ),
         Key(
             "run",
             TEXT,
@@ -91,7 +97,7 @@ TOP = Section(
             "{short: {model: local:smollm2-135m, prompt: short.md}}",
         ),
         Key("baseline", NAME, "The variant to compare with.", "zero_shot"),
-        Key("cases", FILE, "The gate cases, or a mapping of splits to files.", required=True),
+        Key("cases", FILES, "The gate cases, or a mapping of splits to files.", required=True),
         Key(
             "checks",
             MAPPING,

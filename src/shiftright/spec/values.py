@@ -287,6 +287,13 @@ TEXTS = Kind(
 )
 ANYTHING = Kind("anything", "any value", "…", {}, anything)
 MAPPING = Kind("mapping", "a mapping (key: value)", "{key: value}", {"type": "object"}, mapping)
+FILES = Kind(
+    "file, or files by split",
+    "a file name, or a mapping of splits to files",
+    "cases.jsonl",
+    TEXT.schema,
+    text_or_mapping,
+)
 SCHEMA = Kind(
     "schema",
     "a JSON Schema file or the schema itself",
