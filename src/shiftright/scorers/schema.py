@@ -9,7 +9,7 @@ import msgspec
 
 from shiftright.core.score import Score, ScoreContext
 from shiftright.core.spec import Check
-from shiftright.errors import SpecError
+from shiftright.errors import ScorerError, SpecError
 from shiftright.scorers import fields
 
 
@@ -30,11 +30,22 @@ class Schema:
         )
 
     def score(self, ctx: ScoreContext) -> Score:
+        from referencing.exceptions import Unresolvable
+
         output = ctx.answer.output
         if self._path:
             output = fields.pick(output, self._path)
             if output is fields.MISSING:
                 return self._invalid(f"the output has no field {'.'.join(self._path)!r}")
+        try:
+            return self._checked(output)
+        except Unresolvable as cause:
+            raise ScorerError(
+                f"checks.{self._name}.schema refers to {cause.ref!r}, which is not in it",
+                hint="Nothing is fetched: put the definition under $defs.",
+            ) from None
+
+    def _checked(self, output: Any) -> Score:
         if isinstance(output, str) and not self._takes_text(output):
             output = fields.parsed(output)
             if output is fields.MISSING:
