@@ -43,7 +43,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 # What differs between two identical requests, by the field names of pydantic-ai's messages.
 _VOLATILE = frozenset(
-    {"timestamp", "run_id", "conversation_id", "metadata", "usage", "provider_response_id", "provider_details"}
+    {
+        "timestamp",
+        "run_id",
+        "conversation_id",
+        "metadata",
+        "usage",
+        "provider_response_id",
+        "provider_details",
+    }
     | {"failed_attempts", "history_digest", "model_id", "workspace_ref", "state"}
 )
 # Settings that change when an answer comes, not which.
@@ -123,9 +131,13 @@ def _responses() -> TypeAdapter[ModelResponse]:
     return TypeAdapter(ModelResponse)
 
 
-@cache
-def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
-    """Names and defaults of the fields that say what was asked."""
+_known: dict[type[Any], tuple[tuple[str, Any], ...] | None] = {}
+
+
+def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...] | None:
+    """Names and defaults of the fields that say what was asked; None for what is no dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return None
     return tuple(
         (f.name, f.default)
         for f in dataclasses.fields(kind)
@@ -135,14 +147,21 @@ def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
 
 def _plain(value: Any) -> Any:
     """Dataclasses as dicts of what differs from the defaults, with their kind."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+    kind = type(value)
+    if kind is str:
         return value
-    found: dict[str, Any] = {"": type(value).__name__}
-    for name, default in _fields(type(value)):
+    if kind is list or kind is tuple:
+        return [_plain(item) for item in value]
+    try:
+        fields = _known[kind]
+    except KeyError:
+        fields = _known[kind] = _fields(kind)
+    if fields is None:
+        return value
+    found: dict[str, Any] = {"": kind.__name__}
+    for name, default in fields:
         item = getattr(value, name)
-        if item is not None and item != default and item != []:
+        if item is not None and item is not default and item != default and item != []:
             found[name] = _plain(item)
     return found
 

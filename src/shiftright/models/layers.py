@@ -1,12 +1,13 @@
 """A model with everything around it: meter, cache, budget, concurrency, retries.
 
-    request → meter and span → cache (single flight) → budget → slot → retries → provider
+request → meter and span → cache (single flight) → budget → slot → retries → provider
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from time import perf_counter
 from typing import Any, cast
 
@@ -78,7 +79,9 @@ class LayeredModel(WrapperModel):
     def settings(self) -> ModelSettings | None:
         return self._own
 
-    def expected_cost(self, messages: list[ModelMessage], settings: ModelSettings | None = None) -> float | None:
+    def expected_cost(
+        self, messages: list[ModelMessage], settings: ModelSettings | None = None
+    ) -> float | None:
         """USD this request may cost, before it is made; None when the price is unknown."""
         if self.replayed:
             return 0.0
@@ -104,7 +107,9 @@ class LayeredModel(WrapperModel):
                 if scope is None or scope.cache is None or self.replayed:
                     reply = await ask()
                 else:
-                    digest = request_digest(self._identity, dict(settings), messages, model_request_parameters)
+                    digest = request_digest(
+                        self._identity, dict(settings), messages, model_request_parameters
+                    )
                     reply = await _flights.through(scope.cache, digest, scope.repeat, ask)
             except Error:
                 if scope is not None:
@@ -150,7 +155,7 @@ class LayeredModel(WrapperModel):
                             yield stream
                         took = perf_counter() - asked
                     response = stream.get()
-                    cost = self.price.cost(usage_of(response), took)
+                    cost = self._cost(response, took)
                 finally:
                     self._settle(reserved, cost, scope)
                 reply = Reply(response, took, cost)
@@ -190,7 +195,7 @@ class LayeredModel(WrapperModel):
                         None if scope is None else scope.timeout_s,
                     )
                     took = perf_counter() - asked
-            cost = self.price.cost(usage_of(response), took)
+            cost = self._cost(response, took)
             return Reply(response, took, cost, attempts=attempts)
         finally:
             self._settle(reserved, cost, scope)
@@ -207,6 +212,13 @@ class LayeredModel(WrapperModel):
         if scope is not None and scope.budget is not None:
             scope.budget.settle(reserved, 0.0 if self.replayed else cost)
 
+    def _cost(self, response: ModelResponse, took_s: float) -> float | None:
+        """USD by the user's price, else what the provider says it charged, else by the list."""
+        charged = response.usage.cost
+        if charged is not None and not self.price.own:
+            return float(charged)
+        return self.price.cost(usage_of(response), took_s)
+
     def _counted(
         self,
         reply: Reply,
@@ -219,6 +231,7 @@ class LayeredModel(WrapperModel):
         response = reply.response
         usage = usage_of(response)
         cost = self.price.cost(usage, reply.latency_s) if self.price.own else reply.cost_usd
+        response.usage.cost = None if cost is None else Decimal(repr(cost))
         if scope is not None:
             scope.meter.add(
                 usage=usage,

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,15 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
 from shiftright.errors import SpecError
+from shiftright.models.cores import idle_cores
 from shiftright.models.retry import RetryPolicy
 from shiftright.models.scope import current
 
 _CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
 # One JSON value in one line: a small model otherwise spends half its tokens, and so half the time, on indentation.
-_ONE_LINE = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
+# What the grammar cannot express (formats, unique items) is left to validation.
+_GUIDANCE = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", ", "lenient": True}
 
 
 class LocalModel(OpenAIChatModel):
@@ -72,8 +74,10 @@ class _InProcess(httpx2.AsyncBaseTransport):
         scope = current()
         body.setdefault("seed", 0 if scope is None else scope.repeat)
         schema = (body.get("response_format") or {}).get("json_schema")
-        if schema is not None:
-            schema["schema"] = {**_closed(schema["schema"]), "x-guidance": _ONE_LINE}
+        # llama.cpp takes no grammar of ours beside tools; with tools its own, slower one holds the schema.
+        if schema is not None and not body.get("tools"):
+            del body["response_format"]
+            body["grammar"] = _grammar(schema["schema"])
         loaded = await asyncio.to_thread(_load, self._path)
         if body.get("stream"):
             return httpx2.Response(
@@ -88,14 +92,14 @@ class _Loaded:
     """One loaded model and the one thread that computes with it."""
 
     def __init__(self, path: Path) -> None:
-        import xllamacpp
-
+        xllamacpp: Any = import_module("xllamacpp")
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(path)
+        parameters.model_alias = {path.name}
         parameters.n_ctx = _CONTEXT_TOKENS
         parameters.n_parallel = 1
-        parameters.cpuparams.n_threads = os.cpu_count() or 1
-        # Threads that spin while they wait make each other up to fifty times slower on a busy machine.
+        parameters.cpuparams.n_threads = idle_cores()
+        # Between two tokens the threads sleep instead of spinning: others may need the cores.
         parameters.cpuparams.poll = 0
         parameters.cache_ram_mib = _PROMPT_CACHE_MIB
         parameters.verbosity = -1
@@ -145,6 +149,11 @@ def _load(path: Path) -> _Loaded:
 @cache
 def _load_once(path: Path) -> _Loaded:
     return _Loaded(path)
+
+
+def _grammar(schema: dict[str, Any]) -> str:
+    """An llguidance grammar for one JSON value of this schema."""
+    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": _GUIDANCE, **_closed(schema)})
 
 
 def _closed(schema: Any) -> Any:

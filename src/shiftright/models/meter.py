@@ -24,7 +24,14 @@ class Meter(msgspec.Struct):
     waited_s: float = 0.0
 
     def add(
-        self, *, usage: Usage, cost_usd: float | None, latency_s: float, waited_s: float, cached: bool, paid: bool
+        self,
+        *,
+        usage: Usage,
+        cost_usd: float | None,
+        latency_s: float,
+        waited_s: float,
+        cached: bool,
+        paid: bool,
     ) -> None:
         """Count one answered call: its latency in seconds, and what this call of it waited here."""
         self.usage += usage

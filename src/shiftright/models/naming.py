@@ -72,7 +72,7 @@ def resolve(name: str, *, settings: Mapping[str, Any] | None = None, root: Path 
         settings=_request_settings(given, wrapped.system),
         price=own_price(given) or listed,
         retry=retry,
-        concurrency=int(given.get("concurrency") or getattr(wrapped, "concurrency", _CONCURRENCY)),
+        concurrency=int(given.get("concurrency", getattr(wrapped, "concurrency", _CONCURRENCY))),
         replayed=replayed,
     )
 
@@ -90,9 +90,7 @@ def _request_settings(given: Mapping[str, Any], system: str) -> ModelSettings:
     from pydantic_ai.settings import ModelSettings
 
     known = ModelSettings.__annotations__.keys() - {"timeout"}
-    return cast(
-        ModelSettings, {k: v for k, v in given.items() if k in known or k.startswith(f"{system}_")}
-    )
+    return cast(ModelSettings, {k: v for k, v in given.items() if k in known or k.startswith(f"{system}_")})
 
 
 def _check_numbers(given: Mapping[str, Any]) -> None:

@@ -12,7 +12,9 @@ import msgspec
 from shiftright.core.answer import Usage
 from shiftright.errors import SpecError
 
-_AMOUNT = re.compile(r"^\s*\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:USD)?\s*(?:/\s*(?:1?M|MTok|h|hour))?\s*$", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"^\s*\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:USD)?\s*(?:/\s*(?:1?M|MTok|h|hour))?\s*$", re.IGNORECASE
+)
 _CHARS_PER_TOKEN = 4
 _EXPECTED_OUTPUT_TOKENS = 500
 
@@ -76,7 +78,9 @@ def own_price(settings: Mapping[str, Any]) -> Price | None:
             "`price` needs exactly the keys `input` and `output`",
             hint="For example `price: {input: 0.15 USD/M, output: 0.6 USD/M}` (USD per million tokens).",
         )
-    return Price(input=_amount("price.input", given["input"]), output=_amount("price.output", given["output"]))
+    return Price(
+        input=_amount("price.input", given["input"]), output=_amount("price.output", given["output"])
+    )
 
 
 def prices_as_of() -> str:
@@ -91,7 +95,9 @@ def _amount(key: str, value: Any) -> float:
         return float(value)
     found = _AMOUNT.match(value) if isinstance(value, str) else None
     if found is None:
-        raise SpecError(f"`{key}: {value}` is not an amount of money", hint="Write it like `0.15 USD/M` or `2.5 USD`.")
+        raise SpecError(
+            f"`{key}: {value}` is not an amount of money", hint="Write it like `0.15 USD/M` or `2.5 USD`."
+        )
     return float(found[1])
 
 
@@ -103,16 +109,19 @@ def _list_price(model: str, provider: str | None, base_url: str | None, usage: U
     from genai_prices import calc_price
 
     priced = Priced(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cached_tokens,
     )
-    for at in ({"provider_api_url": base_url}, {"provider_id": provider}):
-        if not any(at.values()):
-            continue
+    if base_url:
         try:
-            return float(calc_price(priced, model, **at).total_price)
+            return float(calc_price(priced, model, provider_api_url=base_url).total_price)
         except LookupError:
-            continue
-    return None
+            pass  # an address the list does not know may still be of a provider it knows
+    try:
+        return float(calc_price(priced, model, provider_id=provider).total_price) if provider else None
+    except LookupError:
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -120,11 +129,11 @@ def _latest_price_date() -> str:
     from genai_prices.data_snapshot import get_snapshot
 
     dates = [
-        conditional.constraint.start_date
+        date
         for provider in get_snapshot().providers
         for model in provider.models
         if isinstance(model.prices, list)
         for conditional in model.prices
-        if hasattr(conditional.constraint, "start_date")
+        if (date := getattr(conditional.constraint, "start_date", None)) is not None
     ]
     return max(dates).isoformat() if dates else "no date"

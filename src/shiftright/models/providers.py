@@ -68,7 +68,8 @@ def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> M
     address = urlsplit(base_url)
     if address.scheme not in ("http", "https") or not address.hostname or not model:
         raise SpecError(
-            f"{name!r} does not name a model at an address", hint="Write it like `model: https://host/v1#model`."
+            f"{name!r} does not name a model at an address",
+            hint="Write it like `model: https://host/v1#model`.",
         )
     provider = OpenAICompatibleProvider(
         address.hostname, base_url=base_url, api_key=_key(settings, address.hostname) or "none"
@@ -104,7 +105,7 @@ def _unusable(name: str, provider: str, error: Exception) -> CredentialsError | 
 
 def _without_own_retries(model: Model) -> Model:
     """Our retries are the only ones: an SDK's would multiply with them and ignore the total time."""
-    client = getattr(model.provider, "client", None)
+    client: Any = getattr(model.provider, "client", None)
     if hasattr(client, "max_retries"):
         client.max_retries = 0
     return model

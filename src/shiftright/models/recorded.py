@@ -77,7 +77,7 @@ class RecordedModel(Model):
         if scope is None:
             raise UsageError(
                 f"{self._path} answers by case id, and this call belongs to no case",
-                hint="Use a recorded model inside an eval, or set the case with models.scope.use(CallScope(case_id=…)).",
+                hint="Use it inside an eval, or name the case: models.scope.use(CallScope(case_id=…)).",
             )
         # The layer around this model has counted this call already, and nothing was awaited since.
         call = scope.calls - 1
@@ -135,7 +135,9 @@ def _read(path: Path, _changed: int, _size: int) -> dict[tuple[str, int, int], R
             key = (str(row.case_id), row.repeat, row.call)
             if key in rows:
                 raise DatasetError(
-                    f"a second answer for case {key[0]!r}, repeat {key[1]}, call {key[2]}", file=path, line=line
+                    f"a second answer for case {key[0]!r}, repeat {key[1]}, call {key[2]}",
+                    file=path,
+                    line=line,
                 )
             rows[key] = row
     return rows

@@ -1,8 +1,8 @@
 """Which case, repeat, cache, budget and meter the model calls of one feature call belong to.
 
-    with scope.use(CallScope(case_id="c1", repeat=0, cache=cache, budget=budget)) as current:
-        ...  # every model call in here, and in the tasks started here
-    current.meter.cost_usd
+with scope.use(CallScope(case_id="c1", repeat=0, cache=cache, budget=budget)) as current:
+    ...  # every model call in here, and in the tasks started here
+current.meter.cost_usd
 """
 
 from __future__ import annotations

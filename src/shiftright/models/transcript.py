@@ -45,8 +45,5 @@ def _texts(messages: Sequence[ModelMessage]) -> Iterator[tuple[str, str]]:
 
 def _json(texts: Iterator[tuple[str, str]]) -> str:
     return msgspec.json.encode(
-        [
-            {"role": role, "parts": [{"type": "text", "content": text[:_LONGEST_TEXT]}]}
-            for role, text in texts
-        ]
+        [{"role": role, "parts": [{"type": "text", "content": text[:_LONGEST_TEXT]}]} for role, text in texts]
     ).decode()
