@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shiftright.stats import AssignmentTest, CanaryTest, DriftDetector, SuiteTest
+from shiftright.stats._wealth import PRIOR
 
 
 def canary(**kwargs):
@@ -79,9 +80,9 @@ def test_the_expected_factor_of_a_unit_is_at_most_one_by_enumeration():
                     for i in range(30):
                         test.update(float(i % 2), canary=i % 3 == 0, probability=0.5)
                     wealth = test._promote if side == "e_promote" else test._rollback
-                    kelly = sum(c * k for c, k in zip((0.7, 0.2, 0.1), wealth.state[:3], strict=True))
+                    kelly = sum(c * k for c, k in zip(PRIOR, wealth.state[:3], strict=True))
                     test.update(y, canary=arm, probability=p)
-                    grown = sum(c * k for c, k in zip((0.7, 0.2, 0.1), wealth.state[:3], strict=True))
+                    grown = sum(c * k for c, k in zip(PRIOR, wealth.state[:3], strict=True))
                     total += weight * chance * grown / kelly
             assert total == pytest.approx(1.0, abs=1e-9)
 

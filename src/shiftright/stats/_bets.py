@@ -79,6 +79,13 @@ def summarise(values: Array, masses: Array) -> tuple[Array, Array]:
     return total[kept] / mass[kept], mass[kept]
 
 
+def expectation(weights: Array, values: Array) -> float:
+    """sum w_i x_i in numpy's own order: BLAS may add up in another order on another run, and replay must be
+    exact.
+    """
+    return float((weights * values).sum())
+
+
 def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) -> tuple[Array, Array]:
     """Exponentially tilt one law to several means: rows ``w_i exp(theta x_i)``, theta by damped Newton steps.
 
@@ -96,8 +103,8 @@ def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) 
         tilted /= tilted.sum(axis=1, keepdims=True)
         if step == steps:
             break
-        mean = (tilted @ centred)[:, None]
-        variance = np.maximum((tilted @ square)[:, None] - mean * mean, floor)
+        mean = (tilted * centred).sum(axis=1, keepdims=True)
+        variance = np.maximum((tilted * square).sum(axis=1, keepdims=True) - mean * mean, floor)
         reach = 2.0 / np.sqrt(variance)
         theta = theta + np.minimum(np.maximum((goal - mean) / variance, -reach), reach)
     return tilted, theta

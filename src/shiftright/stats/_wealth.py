@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log, sqrt
 
-GAPS = (1.0, 2.5, 6.0)  # planned gaps, in units of (good - bad)
-PRIOR = (0.7, 0.2, 0.1)  # their weights
+GAPS = (1.0, 2.0, 4.0)  # planned gaps, in units of (good - bad)
+PRIOR = (0.5, 0.3, 0.2)  # their weights
 STAR = 0.6  # share of the wealth that aims at the cap; more buys power at the cap and costs calls
 HUGE = 1e300  # wealth is clipped here: e-values stay finite, and clipping down keeps them valid
 

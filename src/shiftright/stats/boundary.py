@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from shiftright.stats import _inputs
-from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, planned_means
+from shiftright.stats._bets import Array, KellyBets, PastLaw, expectation, largest_bet, planned_means
 from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, Wealth
 from shiftright.stats.confidence import interval
@@ -116,8 +116,8 @@ class BoundaryTest:
         values, weights = self._law.summary()
         bets = self._kelly.refresh(values, weights, self._largest)
         self._ship.bets, self._block.bets, self._regression.bets = bets[:3], bets[3:6], bets[6:]
-        mean = weights @ values
-        self._ship.variance = self._block.variance = float(weights @ (values - mean) ** 2)
+        mean = expectation(weights, values)
+        self._ship.variance = self._block.variance = expectation(weights, (values - mean) ** 2)
         self._refresh_at = next_refresh(n)
 
     def raise_cap(self, cap: int) -> None:

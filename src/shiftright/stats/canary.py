@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from shiftright.stats import _inputs
-from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, planned_means
+from shiftright.stats._bets import Array, KellyBets, PastLaw, expectation, largest_bet, planned_means
 from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, HUGE, Wealth
 from shiftright.stats.confidence import search
@@ -108,7 +108,7 @@ class CanaryTest:
         bets = self._kelly.refresh(values, weights, np.array([above] * 3 + [below] * 3))
         self._promote.bets, self._rollback.bets = bets[:3], bets[3:]
         self._promote.ceiling = above
-        self._promote.variance = float(weights @ values**2)
+        self._promote.variance = expectation(weights, values**2)
         self._refresh_at = next_refresh(n)
         self._refreshed_for = scarce
 
@@ -124,7 +124,7 @@ class CanaryTest:
         """
         p = _inputs.probability("probability", probability)
         values, weights = self._increment_law(p, self._outcomes / (self.n + 1))
-        return fixed_size(float(weights @ values**2), self.margin, alpha=self.alpha, beta=self.beta)
+        return fixed_size(expectation(weights, values**2), self.margin, alpha=self.alpha, beta=self.beta)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Anytime-valid confidence sequence for the effect, canary minus control; (low - high, high - low)

@@ -8,7 +8,7 @@ from math import lgamma, log, pi
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shiftright.stats._bets import Array
+from shiftright.stats._bets import Array, expectation
 from shiftright.stats._inputs import increments, probability
 
 
@@ -45,13 +45,14 @@ def search(
     """The general form. Bounds may differ per increment if they were fixed before it, and so may the null.
 
     ``counts``: how often each of ``xs``, shape (n,), was seen. ``ends``: where the mean can lie at all.
-    ``null``: a candidate mean to the conditional mean it implies for every increment, rising in the candidate.
+    ``null``: a candidate mean to the conditional mean it implies for every increment, rising in the
+    candidate.
     """
     start, end = ends
     total = float(counts.sum())
     if end <= start:
         return start, end
-    mean = min(max(float(counts @ xs) / total, start), end)
+    mean = min(max(expectation(counts, xs) / total, start), end)
     need = log(2.0 / (1.0 - level)) + _price(total)
     lower = _last_rejected(start, mean, lambda m: _earned(xs, counts, null(m), low, need))
     upper = -_last_rejected(-end, -mean, lambda m: _earned(-xs, counts, -null(-m), -high, need))
@@ -69,17 +70,17 @@ def _earned(xs: Array, counts: Array, null: float | Array, low: float | Array, n
     The sum falls as the null rises. Newton's steps on a concave function; a missed maximum only widens.
     """
     gains = (xs - null) / np.maximum(null - low, 1e-12)
-    drift = float(counts @ gains)
+    drift = expectation(counts, gains)
     if drift <= 0.0:
         return False
-    share = min(drift / float(counts @ (gains * gains)), 0.9)
+    share = min(drift / expectation(counts, gains * gains), 0.9)
     for _ in range(30):
         grown = 1.0 + share * gains
-        if float(counts @ np.log(grown)) >= need:
+        if expectation(counts, np.log(grown)) >= need:
             return True
         slopes = gains / grown
-        slope = float(counts @ slopes)
-        step = slope / (float(counts @ (slopes * slopes)) + 1e-300)
+        slope = expectation(counts, slopes)
+        step = slope / (expectation(counts, slopes * slopes) + 1e-300)
         moved = min(max(share + step, 0.1 * share), 1.0 - 0.1 * (1.0 - share))
         if abs(moved - share) <= 1e-4 * share:
             break

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from shiftright.stats import _inputs
-from shiftright.stats._bets import Array, KellyBets, PastLaw, largest_bet, planned_means
+from shiftright.stats._bets import Array, KellyBets, PastLaw, expectation, largest_bet, planned_means
 from shiftright.stats._schedule import next_refresh
 from shiftright.stats._wealth import GAPS, HUGE, Wealth
 from shiftright.stats.boundary import Decision
@@ -121,9 +121,9 @@ class SuiteTest:
         """New slope and bets from the past and the means the next increments have under each hypothesis."""
         if self._control is not None and n > 1:
             seen = self._control[:n] - self._control[:n].mean()
-            self._slope = float(seen @ np.array(self._past) / (seen @ seen + 1.0))
+            self._slope = expectation(seen, np.array(self._past)) / (expectation(seen, seen) + 1.0)
         values, weights = self._law.summary()
-        variance = float(weights @ (values - weights @ values) ** 2)
+        variance = expectation(weights, (values - expectation(weights, values)) ** 2)
         explained = 0.0
         if self._control is not None:
             explained = min(self._slope**2 * float(self._control.var()) / (variance + 1e-300), 0.9)
