@@ -112,9 +112,7 @@ class LayeredModel(WrapperModel):
                     )
                     reply = await _flights.through(scope.cache, digest, scope.repeat, ask)
             except Error:
-                if scope is not None:
-                    waited = perf_counter() - began
-                    scope.meter.add_failed(latency_s=waited, waited_s=waited)
+                self._count_failure(scope, perf_counter() - began)
                 raise
             return self._counted(reply, messages, scope, step, perf_counter() - began)
 
@@ -126,47 +124,48 @@ class LayeredModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
-        """Stream an answer; it is cached and metered once it is complete. A cached one comes in one piece."""
+        """Stream an answer; it is cached once it is complete. One from the cache comes in one piece."""
         scope = current()
         settings = self._merged(model_settings)
-        digest = request_digest(self._identity, dict(settings), messages, model_request_parameters)
         cache = None if scope is None or self.replayed else scope.cache
         repeat = 0 if scope is None else scope.repeat
+        digest = request_digest(self._identity, dict(settings), messages, model_request_parameters)
         if scope is not None:
             scope.calls += 1
         began = perf_counter()
+        body = None if cache is None else cache.get(digest, repeat)
         with span(self._span_name) as step:
-            if cache is not None and (body := cache.get(digest, repeat)) is not None:
-                reply = decode(body)
-            else:
-                reserved = self._reserve(messages, settings, scope)
-                cost: float | None = None
-                try:
-                    async with slot(self._provider_key, self.concurrency):
-                        asked = perf_counter()
-                        async with bounded(
-                            lambda: self.wrapped.request_stream(
-                                messages, settings, model_request_parameters, run_context
-                            ),
-                            self.retry,
-                            self.name,
-                            None if scope is None else scope.timeout_s,
-                        ) as stream:
-                            yield stream
-                        took = perf_counter() - asked
-                    response = stream.get()
-                    cost = self._cost(response, took)
-                finally:
-                    self._settle(reserved, cost, scope)
-                reply = Reply(response, took, cost)
-                if cache is not None and worth_keeping(response):
-                    cache.put(digest, repeat, encode(reply))
-                self._counted(reply, messages, scope, step, perf_counter() - began)
+            if body is not None:
+                response = self._counted(decode(body), messages, scope, step, perf_counter() - began)
+                yield CompletedStreamedResponse(
+                    response, model_request_parameters=model_request_parameters, replay_events=True
+                )
                 return
-            response = self._counted(reply, messages, scope, step, perf_counter() - began)
-        yield CompletedStreamedResponse(
-            response, model_request_parameters=model_request_parameters, replay_events=True
-        )
+            reserved = self._reserve(messages, settings, scope)
+            cost: float | None = None
+            try:
+                async with slot(self._provider_key, self.concurrency):
+                    asked = perf_counter()
+                    async with bounded(
+                        lambda: self.wrapped.request_stream(
+                            messages, settings, model_request_parameters, run_context
+                        ),
+                        self.retry,
+                        self.name,
+                        None if scope is None else scope.timeout_s,
+                    ) as stream:
+                        yield stream
+                    response, took = stream.get(), perf_counter() - asked
+                cost = self._cost(response, took)
+            except Error:
+                self._count_failure(scope, perf_counter() - began)
+                raise
+            finally:
+                self._settle(reserved, cost, scope)
+            reply = Reply(response, took, cost)
+            if cache is not None and worth_keeping(response):
+                cache.put(digest, repeat, encode(reply))
+            self._counted(reply, messages, scope, step, perf_counter() - began)
 
     def _merged(self, given: ModelSettings | None) -> ModelSettings:
         return cast(ModelSettings, {**self._own, **given}) if given else self._own
@@ -218,6 +217,10 @@ class LayeredModel(WrapperModel):
         if charged is not None and not self.price.own:
             return float(charged)
         return self.price.cost(usage_of(response), took_s)
+
+    def _count_failure(self, scope: CallScope | None, waited_s: float) -> None:
+        if scope is not None:
+            scope.meter.add_failed(latency_s=waited_s, waited_s=waited_s)
 
     def _counted(
         self,

@@ -39,7 +39,8 @@ async def attempt(
     Raises:
         Error: the last attempt's, when trying again cannot help or there is no time or attempt left.
     """
-    give_up_at = perf_counter() + (policy.total_s if total_s is None else total_s)
+    began = perf_counter()
+    give_up_at = began + (policy.total_s if total_s is None else total_s)
     number = 0
     while True:
         number += 1
@@ -52,7 +53,7 @@ async def attempt(
             failure, again = translate(error, model)
             if limit.expired():
                 failure = ModelTimeout(
-                    f"{model} gave no complete answer within {allowed:.3g} s",
+                    f"{model} gave no complete answer in {perf_counter() - began:.3g} s ({number} attempts)",
                     hint="Give the variant a longer `timeout:` (seconds) if the model is that slow.",
                 )
             wait = _wait(failure, number, policy)

@@ -52,6 +52,7 @@ async def bounded(
         cut = watch.done()
         watch.cancel()
     if cut:
+        watch.result()
         raise _too_long(model, allowed)
 
 
