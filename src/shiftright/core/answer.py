@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one or more model calls. ``input_tokens`` includes cached ones."""
 
     input_tokens: int = 0
@@ -24,14 +24,14 @@ class Usage(msgspec.Struct, frozen=True):
         )
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, gc=False):
     """A failed call as data. ``kind`` is the error's code: feature, timeout, refused, malformed, provider, cap, …"""
 
     kind: str
     message: str
 
 
-class Span(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class Span(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """One step inside a call, compact; names of ``attributes`` are OpenTelemetry's (see tracing.attributes).
 
     ``start_us``/``end_us`` count microseconds from the call's start; ``parent`` is an index into the call's spans
@@ -46,7 +46,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     error: str | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What one call of a feature gave.
 
     ``output`` is plain JSON data (models are dumped); it is None when ``failure`` is set.

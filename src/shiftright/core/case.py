@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One turn of a conversation, in OpenAI's chat shape. Unknown keys (tool calls, names) are kept in ``extra``."""
 
     role: str
@@ -16,7 +16,7 @@ class Message(msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, gc=False):
     """One input of a feature.
 
     Exactly one of ``input`` (any JSON value) and ``messages`` (a conversation) is given.

@@ -12,7 +12,7 @@ from shiftright.core.case import Case
 Source = Literal["scorer", "user", "human"]
 
 
-class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+class Score(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One judgement of one output.
 
     ``value`` is in [0, 1] for quality (1 is best), seconds for latency, USD for cost. ``label`` is a scorer's word
@@ -35,7 +35,7 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.value is not None and self.value >= 0.5
 
 
-class ScoreContext(msgspec.Struct, frozen=True):
+class ScoreContext(msgspec.Struct, frozen=True, gc=False):
     """What a scorer sees. ``params`` are the check's own keys in the contract (``field``, ``pattern``, …).
 
     ``other`` is the other side's answer for pairwise scorers (the baseline's, when the candidate is scored).

@@ -292,6 +292,14 @@ class ContractTest:
         return bool(self.clauses) and all(test.release.decision is not None for test in self.clauses)
 
     @property
+    def exhausted(self) -> bool:
+        """Has every open clause used 1.5 times the fixed-size test, so that more cases would not be used either?"""
+        undecided = [test for test in self.clauses if test.outcome == "inconclusive"]
+        return bool(undecided) and all(
+            test.release.decision == "inconclusive" and test.release.n >= test.plan.most for test in undecided
+        )
+
+    @property
     def open_clauses(self) -> list[ClauseTest]:
         return [test for test in self.clauses if test.release.decision is None]
 

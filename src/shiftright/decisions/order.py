@@ -11,7 +11,7 @@ import msgspec
 from shiftright.core.case import Case
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """A case at its place in the order. ``unit`` is its group (its own id without one); ``closes`` marks the last."""
 
     case: Case
@@ -71,12 +71,12 @@ def _steps(cases: Sequence[Case], unit_of: Callable[[Case], str]) -> list[Step]:
 
 
 def _own_unit(case: Case) -> str:
-    return f"c:{case.id}"
+    return case.id
 
 
 def _unit_of(case: Case) -> str:
-    # prefixed, so that a case whose id equals another's group stays a unit of its own
-    return f"g:{case.group}" if case.group is not None else _own_unit(case)
+    # marked, so that a case whose id equals another's group stays a unit of its own
+    return case.id if case.group is None else f"{case.group}\0group"
 
 
 def _rank(seed: int, name: str) -> bytes:

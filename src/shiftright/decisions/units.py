@@ -7,7 +7,7 @@ import msgspec
 Values = tuple[float | None, ...]
 
 
-class CaseScores(msgspec.Struct, frozen=True):
+class CaseScores(msgspec.Struct, frozen=True, gc=False):
     """One case in the order in which it enters the test.
 
     ``candidate`` and ``baseline`` map a check to its values, one per repeat: scores in [0, 1], seconds, or USD.

@@ -27,7 +27,7 @@ from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow
 
-RENEW_S = 30.0
+RENEW_S = 10.0
 
 
 async def evaluate(
@@ -244,10 +244,11 @@ class GateRun:
             )
 
     def _decided(self, verdict: Verdict) -> bool:
-        """Is the gate's part final? Failed ``must`` cases are not: they are looked at again on every eval."""
+        """Is the gate's part final? Failed ``must`` cases are not: they are looked at again on every eval. Neither is a
+        suite that was too small: cases can be added."""
         if self.contract.failed_must:
             return False
-        return self.contract.settled or verdict.verdict == "pass"
+        return verdict.verdict in ("pass", "fail") or self.contract.exhausted
 
     def _refuse_changed_cases(self) -> None:
         changed = self.target.changed()

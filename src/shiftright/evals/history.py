@@ -19,7 +19,7 @@ from shiftright.store.leases import new_holder
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
 LOCK_NAME = "shiftright.lock"
-LEASE_S = 120.0
+LEASE_S = 30.0
 
 
 class History:
@@ -59,7 +59,7 @@ class History:
             StoreError: when another process has it.
         """
         lease = Lease(self._records, decision_id, new_holder())
-        lease.renew()
+        self._records.ledger.acquire(decision_id, lease.holder, LEASE_S)
         try:
             yield lease
         finally:

@@ -16,7 +16,7 @@ from shiftright.evals.scoring import Scores, Scoring, values_of
 from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
 
-class CaseRun(msgspec.Struct, frozen=True):
+class CaseRun(msgspec.Struct, frozen=True, gc=False):
     """What one case gave. ``locked`` are baseline values from the lock, when they stand in for answers."""
 
     case: Case

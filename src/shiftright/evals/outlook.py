@@ -1,0 +1,256 @@
+"""What a contract can decide with the cases there are, before anything is run: ``shiftright check``.
+
+Reads files and imports no code of the feature. It stays clear of numpy, which costs more time than all of it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from shiftright import datasets
+from shiftright import spec as specs
+from shiftright.core.spec import Check, Clause, Spec
+from shiftright.datasets import Dataset
+from shiftright.decisions import words
+from shiftright.decisions.clauses import CAP_FACTOR, ClausePlan, fixed_size, plan_clause, resolvable, tested
+from shiftright.decisions.order import unit_sizes
+from shiftright.errors import SpecError
+from shiftright.usercode import search
+
+FEW_LABELS = 30
+
+
+class ClauseOutlook(msgspec.Struct, frozen=True):
+    """One clause and what ``cases`` independent cases can say of it.
+
+    ``resolves`` is the smallest difference they tell apart and ``gap`` the one asked for (both in the tested quantity's
+    unit), ``needed`` the cases that takes; None for a clause that is held on every request or counted. ``enough`` is
+    whether the cases there are suffice. ``line`` is where the check stands in the contract.
+    """
+
+    check: str
+    clause: str
+    target: str
+    cases: int
+    gap: float | None
+    resolves: float | None
+    needed: int | None
+    enough: bool
+    sentence: str
+    line: int = 0
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """One valid contract. ``cases`` counts cases by split."""
+
+    feature: str
+    path: Path
+    cases: dict[str, int]
+    variants: tuple[str, ...]
+    baseline: str | None
+    checks: tuple[ClauseOutlook, ...]
+    warnings: tuple[str, ...]
+
+
+def outlook(path: Path) -> Outlook:
+    """
+    Raises:
+        SpecError, DatasetError, PromptError: whatever is wrong, with file and line.
+    """
+    spec = specs.load(path)
+    _require_code(spec)
+    data = {split: datasets.load(file) for split, file in spec.cases.items()}
+    gate = data.get("gate")
+    units = len(unit_sizes(gate.cases)) if gate else 0
+    return Outlook(
+        feature=spec.feature,
+        path=spec.path,
+        cases={split: len(cases) for split, cases in data.items()},
+        variants=tuple(spec.variants),
+        baseline=spec.baseline,
+        checks=tuple(_clauses(spec, units)),
+        warnings=tuple(dict.fromkeys([*_warnings(spec, gate), *_said_by(data)])),
+    )
+
+
+def _clauses(spec: Spec, units: int) -> Iterator[ClauseOutlook]:
+    count = sum(len(tested(check)) for check in spec.checks)
+    for check in spec.checks:
+        for clause in check.clauses:
+            if clause.enforced:
+                yield _enforced(check, clause, units)
+            else:
+                plan = plan_clause(check, clause, confidence=spec.confidence, clauses=count, units=max(units, 1))
+                yield _tested(check, clause, plan, units)
+
+
+def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
+    if clause.kind == "never_fails" and units:
+        # P(no failure in n | rate p) = (1 - p)^n <= 5 %
+        rules_out = words.percent(1 - 0.05 ** (1 / units))
+        sentence = f"held on all {units} cases it would rule out failure rates above {rules_out}"
+    else:
+        sentence = "held on every request: one beyond it counts as failed"
+    return ClauseOutlook(
+        check.name, clause.kind, words.target(check, clause), units, None, None, None, True, sentence, check.line
+    )
+
+
+def _tested(check: Check, clause: Clause, plan: ClausePlan, units: int) -> ClauseOutlook:
+    scale = (plan.unit or 1.0) if plan.kind == "mean_at_most" else 1.0
+    needed = int(CAP_FACTOR * fixed_size(plan.variance, plan.gap, plan.alpha, plan.beta)) or 1
+    sees = resolvable(plan.variance, units, plan.alpha, plan.beta)
+    provable = plan.kind != "mean_at_most" or plan.unit > 0
+    return ClauseOutlook(
+        check=check.name,
+        clause=clause.kind,
+        target=words.target(check, clause),
+        cases=units,
+        gap=plan.gap * scale,
+        resolves=sees * scale,
+        needed=needed,
+        enough=provable and sees <= plan.gap,
+        sentence=_sentence(plan, units, sees, needed, scale, provable),
+        line=check.line,
+    )
+
+
+def _sentence(plan: ClausePlan, units: int, sees: float, needed: int, scale: float, provable: bool) -> str:
+    if not provable:
+        return "can be disproven but never proven: add each_at_most, the limit that is held on each request"
+    if not units:
+        return "there are no gate cases"
+    asked = words.amount(plan.gap * scale, plan.score) if plan.kind == "mean_at_most" else words.points(plan.gap)
+    about = f"{_two_digits(needed):,}"
+    if sees <= plan.gap:
+        return f"your {units:,} cases suffice: {asked} need about {about}"
+    reached = words.amount(sees * scale, plan.score) if plan.kind == "mean_at_most" else words.points(sees)
+    return f"your {units:,} cases resolve {reached}; {asked} need about {about}"
+
+
+def _two_digits(n: int) -> int:
+    """A plan is not more exact than that."""
+    step = 10 ** max(len(str(n)) - 2, 0)
+    return int(round(n / step) * step)
+
+
+def _warnings(spec: Spec, gate: Dataset | None) -> Iterator[str]:
+    if gate is None:
+        yield "there are no gate cases: add `gate:` under cases, or nothing can be decided"
+    for check in spec.checks:
+        if check.clause("mean_at_most") and not check.clause("each_at_most"):
+            yield f"{check.name}: mean_at_most without each_at_most can be disproven but never proven"
+        if check.score == "judge":
+            yield from _judge(check)
+    if spec.baseline is None and any(clause.relative for check in spec.checks for clause in check.clauses):
+        if not any((folder / ".git").exists() for folder in spec.path.resolve().parents):
+            yield "a clause compares with the baseline, but the contract names none and there is no git history"
+    if gate is not None:
+        yield from _leaks(spec, gate)
+
+
+def _judge(check: Check) -> Iterator[str]:
+    file = check.params.get("labels")
+    labels = 0
+    if isinstance(file, str) and Path(file).is_file():
+        labels = sum(1 for line in Path(file).read_bytes().splitlines() if line.strip())
+    if labels < FEW_LABELS:
+        said = "no human label stands" if not labels else f"only {labels} human labels stand"
+        yield f"{check.name}: {said} behind this judge: the verdict is as this judge sees it"
+
+
+def _leaks(spec: Spec, gate: Dataset) -> Iterator[str]:
+    names = {v.get("prompt") for v in spec.variants.values()}
+    for name in sorted(name for name in names if isinstance(name, str)):
+        file = spec.root / name
+        if file.is_file():
+            leaked = datasets.leaks(file.read_text(encoding="utf-8", errors="replace"), gate.cases)
+            if leaked:
+                shown = ", ".join(case.id for case in leaked[:3])
+                yield f"{name} contains the text of gate cases ({shown}): they test memory, not skill"
+
+
+def _said_by(data: dict[str, Dataset]) -> Iterator[str]:
+    for cases in data.values():
+        for warning in cases.warnings:
+            yield f"{cases.path.name}: {warning}"
+
+
+def _require_code(spec: Spec) -> None:
+    """Every ``module:function`` the contract runs is there, as far as its source tells.
+
+    Raises:
+        SpecError: with the line that names what is missing.
+    """
+    named = {spec.run, *(variant.run for variant in spec.variants.values())}
+    for run in sorted(run for run in named if run is not None):
+        module, colon, function = run.partition(":")
+        if not colon or "/" in run or " " in run or module == "recorded":
+            continue
+        files = _module(module, spec.root.resolve())
+        if files is None:
+            if not _installed(module):
+                raise SpecError(
+                    f"run: there is no module {module!r} beside the contract",
+                    file=spec.path,
+                    line=_line(spec, run),
+                    hint=f"Write {spec.root / module.replace('.', '/')}.py, or name another module.",
+                )
+        elif files:
+            _require_name(spec, run, files[-1], function.partition(".")[0])
+
+
+def _module(module: str, root: Path) -> list[Path] | None:
+    found = search.module_files(root, module)
+    if not found and (place := search.home(module.partition(".")[0], root)) is not None:
+        found = search.module_files(place, module)
+    return found or None
+
+
+def _installed(module: str) -> bool:
+    # of the top package only: looking for a submodule would import its parents
+    try:
+        return find_spec(module.partition(".")[0]) is not None
+    except (ValueError, ImportError):
+        return False
+
+
+def _require_name(spec: Spec, run: str, file: Path, name: str) -> None:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise SpecError(f"cannot be parsed: {error.msg}", file=file, line=error.lineno, hint="Fix it.") from None
+    names = _bound(tree)
+    if name in names or names & {"*", "__getattr__"}:
+        return
+    near = get_close_matches(name, names, n=1)
+    raise SpecError(
+        f"run: {file.name} has no {name!r}",
+        file=spec.path,
+        line=_line(spec, run),
+        hint=f"Did you mean {near[0]!r}?" if near else f"Define it in {file}.",
+    )
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Every name a module may bind at its top level, inside of if and try too."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+    return names
+
+
+def _line(spec: Spec, run: str) -> int | None:
+    lines = spec.path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((number for number, text in enumerate(lines, 1) if "run:" in text and run in text), None)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from contracts import case, check, scores, spec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shiftright.core.case import Case
+from shiftright.core.spec import Clause
+from shiftright.core.verdict import Verdict
+from shiftright.decisions.contract import Frozen
+from shiftright.decisions.ledger import Book, Decision, Subject, open_decision
+from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
+from shiftright.decisions.order import arrange
+from shiftright.errors import StoreError
+from shiftright.evals.freeze import freeze
+from shiftright.store.rows import ConsumedRow, DecisionRow
+
+MADE = spec(check("right", Clause("max_drop", 0.03)))
+SUBJECT = Subject("f", "clauses", "scorers", "candidate", "baseline", "population")
+CASES = [case(f"c{i}") for i in range(50)]
+
+
+def opened(cases: list[Case], book: Book, subject: Subject = SUBJECT, *, another: bool = False) -> Decision:
+    ids = iter(range(100))
+
+    def begin(attempt: int, seed: int) -> Frozen:
+        return freeze(MADE, cases, attempt=attempt, seed=seed)
+
+    return open_decision(
+        subject, "v", "b", cases, book, new_id=lambda: f"d-{len(book.rows)}-{next(ids)}", freeze=begin, another=another
+    )
+
+
+def used(decision: Decision, n: int) -> tuple[ConsumedRow, ...]:
+    steps = decision.order.rest[:n]
+    return tuple(
+        ConsumedRow(decision.row.id, i, step.case.id, step.case.digest, {"right": (1.0,)}, {"right": (1.0,)})
+        for i, step in enumerate(steps)
+    )
+
+
+def book_of(decision: Decision, n: int, verdict: Verdict | None = None) -> Book:
+    row = msgspec.structs.replace(decision.row, verdict=verdict, decided=verdict is not None)
+    return Book(((row, used(decision, n)),))
+
+
+def test_the_same_question_continues_where_it_stopped() -> None:
+    first = opened(CASES, Book())
+    again = opened(CASES, book_of(first, 10))
+    assert again.resumed
+    assert again.row.id == first.row.id
+    assert [s.case.id for s in (*again.order.done, *again.order.rest)] == [s.case.id for s in first.order.rest]
+
+
+def test_a_decided_question_gives_its_verdict_whatever_is_added() -> None:
+    first = opened(CASES, Book())
+    more = [*CASES, *(case(f"new{i}") for i in range(20))]
+    again = opened(more, book_of(first, 10, Verdict("pass", "yes")))
+    assert again.verdict == Verdict("pass", "yes")
+
+
+def test_added_cases_append_and_consumed_ones_keep_their_place() -> None:
+    first = opened(CASES, Book())
+    more = [case(f"new{i}") for i in range(20)] + CASES
+    again = opened(more, book_of(first, 10))
+    assert [s.case.id for s in again.order.done] == [s.case.id for s in first.order.rest[:10]]
+    assert len(again.order.rest) == 60
+
+
+def test_a_consumed_case_that_was_edited_is_another_question() -> None:
+    first = opened(CASES, Book())
+    edited = [case(c.id, content="edited") if c.id == first.order.rest[3].case.id else c for c in CASES]
+    again = opened(edited, book_of(first, 10, Verdict("fail", "no")))
+    assert again.verdict is None
+    assert not again.resumed
+    assert again.earlier == 1
+
+
+@pytest.mark.parametrize("field", ["clauses", "scorers", "candidate", "baseline"])
+def test_whatever_is_decided_is_part_of_the_key(field: str) -> None:
+    first = opened(CASES, Book())
+    other = msgspec.structs.replace(SUBJECT, **{field: "other"})
+    assert opened(CASES, book_of(first, 10, Verdict("fail", "no")), other).verdict is None
+
+
+def test_another_attempt_is_numbered_and_stricter() -> None:
+    first = opened(CASES, Book())
+    second = opened(CASES, book_of(first, 10, Verdict("fail", "no")), another=True)
+    assert second.row.attempt == 2
+    assert second.frozen.clauses[0].alpha < first.frozen.clauses[0].alpha / 6
+    assert [s.case.id for s in second.order.rest] != [s.case.id for s in first.order.rest]
+
+
+@given(st.integers(0, 2**32), st.lists(st.sampled_from(["a", "b", "c", None]), max_size=30))
+def test_order_keeps_groups_together_and_closes_each_once(seed: int, groups: list[str | None]) -> None:
+    cases = [case(f"c{i}", group=group) for i, group in enumerate(groups)]
+    steps = arrange(cases, seed=seed).rest
+    assert sorted(s.case.id for s in steps) == sorted(c.id for c in cases)
+    closed = [s.unit for s in steps if s.closes]
+    assert len(closed) == len(set(closed)) == len({s.unit for s in steps})
+    assert arrange(list(reversed(cases)), seed=seed).rest == steps
+
+
+def test_a_case_that_joins_a_consumed_group_is_left_out() -> None:
+    cases = [case("a1", group="a"), case("b1", group="b"), case("a2", group="a")]
+    order = arrange(cases, seed=1, consumed=["a1"])
+    assert order.skipped == ("a2",)
+    assert [s.case.id for s in order.rest] == ["b1"]
+
+
+def test_the_lock_remembers_and_merges(tmp_path: Path) -> None:
+    path = tmp_path / "shiftright.lock"
+    first = opened(CASES, Book())
+    mine, theirs = Lock.read(path), Lock.read(path)
+    mine.merge(
+        [
+            Stable("f", "b", "identity"),
+            BaselineScore("f", "identity", "c1", "digest", {"right": (1.0, None)}),
+            LockedDecision(first.row, used(first, 3)),
+        ]
+    )
+    mine.write(path)
+    theirs.merge([LockedDecision(msgspec.structs.replace(first.row, id="d-other"), ())])
+    theirs.write(path)
+    back = Lock.read(path)
+    assert set(back.decisions) == {first.row.id, "d-other"}
+    assert back.baseline_scores("f", "identity")["c1"].scores == {"right": (1.0, None)}
+    assert opened(CASES, back.book).row.id == first.row.id
+    before = path.read_bytes()
+    back.write(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"<<<<<<< HEAD", "merge conflict"),
+        (b'{"kind": "nonsense"}', "not a line of a lock file"),
+        (b"\xff\xfe", "not a line of a lock file"),
+        (b'{"kind": "lock", "version": 99}', "newer version"),
+    ],
+)
+def test_a_damaged_lock_names_file_and_line(tmp_path: Path, line: bytes, says: str) -> None:
+    path = tmp_path / "shiftright.lock"
+    path.write_bytes(b'{"kind":"lock","version":1}\n' + line + b"\n")
+    with pytest.raises(StoreError) as failed:
+        Lock.read(path)
+    assert says in failed.value.message
+    assert failed.value.line == 2
+
+
+def test_rows_survive_the_lock(tmp_path: Path) -> None:
+    row = DecisionRow("d-1", "k", "f", "v", 1.0, 2.0, verdict=Verdict("pass", "yes"), decided=True)
+    lock = Lock()
+    lock.merge([LockedDecision(row, (ConsumedRow("d-1", 0, "c", "x", {"right": (0.5,)}, {}),))])
+    lock.write(tmp_path / "l")
+    assert Lock.read(tmp_path / "l").decisions["d-1"].row == row
+    assert scores("c", 1.0).unit == "c"
