@@ -103,17 +103,11 @@ class LayeredModel(WrapperModel):
 
         began = perf_counter()
         with span(self._span_name) as step:
-            try:
-                if scope is None or scope.cache is None or self.replayed:
-                    reply = await ask()
-                else:
-                    digest = request_digest(
-                        self._identity, dict(settings), messages, model_request_parameters
-                    )
-                    reply = await _flights.through(scope.cache, digest, scope.repeat, ask)
-            except Error:
-                self._count_failure(scope, perf_counter() - began)
-                raise
+            if scope is None or scope.cache is None or self.replayed:
+                reply = await ask()
+            else:
+                digest = request_digest(self._identity, dict(settings), messages, model_request_parameters)
+                reply = await _flights.through(scope.cache, digest, scope.repeat, ask)
             return self._counted(reply, messages, scope, step, perf_counter() - began)
 
     @asynccontextmanager
@@ -179,6 +173,7 @@ class LayeredModel(WrapperModel):
     ) -> Reply:
         """One request to the model itself."""
         reserved = self._reserve(messages, settings, scope)
+        began = perf_counter()
         cost: float | None = None
         try:
             if self.replayed:
@@ -196,6 +191,9 @@ class LayeredModel(WrapperModel):
                     took = perf_counter() - asked
             cost = self._cost(response, took)
             return Reply(response, took, cost, attempts=attempts)
+        except Error:
+            self._count_failure(scope, perf_counter() - began)
+            raise
         finally:
             self._settle(reserved, cost, scope)
 

@@ -47,6 +47,10 @@ def shape_of(output: Any) -> Shape:
     """
     if isinstance(output, Mapping):
         return _of_schema(json.dumps(output, sort_keys=True))
+    try:
+        hash(output)
+    except TypeError:
+        return _of_type.__wrapped__(output)  # an Annotated type may carry a dict
     return _of_type(output)
 
 
