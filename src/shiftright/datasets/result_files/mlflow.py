@@ -1,0 +1,55 @@
+"""MLflow: evaluation tables (``eval_results_table.json``, or its data frame as CSV)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shiftright.datasets.result_files import table
+from shiftright.datasets.result_files.rows import ResultFile
+from shiftright.datasets.result_files.source import Source
+
+_SCORE_ENDINGS = ("/v1/score", "/score", "/value")
+
+
+class MLflow:
+    title = "MLflow (evaluation table, JSON or CSV)"
+    general = False
+
+    def recognises(self, source: Source) -> bool:
+        columns = _columns(source)
+        return bool(columns) and any(str(name).endswith(_SCORE_ENDINGS) for name in columns)
+
+    def read(self, source: Source) -> ResultFile:
+        """Columns ``NAME/score`` and ``NAME/value`` are the scores."""
+        records = [_renamed(record) for record in _records(source)]
+        found = table.from_records(records)
+        return ResultFile("mlflow", found.rows, found.metrics, found.warnings)
+
+
+def _columns(source: Source) -> list[Any]:
+    document = source.json
+    if isinstance(document, dict) and isinstance(document.get("data"), list):
+        columns = document.get("columns")
+        return columns if isinstance(columns, list) else []
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        return list(document[0])
+    return table.header(source) if source.suffix in (".csv", ".tsv") else []
+
+
+def _records(source: Source) -> list[dict[str, Any]]:
+    document = source.json
+    if isinstance(document, dict):
+        return [dict(zip(map(str, document["columns"]), row, strict=False)) for row in document["data"]]
+    return document if isinstance(document, list) else table.csv_records(source)
+
+
+def _renamed(record: dict[str, Any]) -> dict[str, Any]:
+    """Scores get the prefix the table reader knows; traces and justifications stay behind."""
+    renamed: dict[str, Any] = {}
+    for name, value in record.items():
+        ending = next((ending for ending in _SCORE_ENDINGS if name.endswith(ending)), None)
+        if ending is not None:
+            renamed[f"score/{name.removesuffix(ending)}"] = value
+        elif not name.endswith(("/justification", "/rationale", "/error_code", "/error_message")):
+            renamed[name] = value
+    return renamed
