@@ -38,7 +38,7 @@ from shiftright.stats import (
 )
 
 ALPHA, BETA, FALSE_RED, POWER = 0.05, 0.20, 0.05, 0.75
-PAIRS = Path(__file__).parent.parent / "src/shiftright/_demo/data/mmlu_pro_pairs.csv.gz"
+PAIRS = Path(__file__).parent / "data" / "mmlu_pro_pairs.csv.gz"
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,8 @@ def merge_table(replications: int, pool: ProcessPoolExecutor) -> bool:
     tasks = [(n, effect, replications, 7 * n + k) for n in sizes for k, effect in enumerate(effects)]
     red = np.array(list(pool.map(merge_red, tasks))).reshape(len(sizes), len(effects))
     print("\n## Merge: red only for proven harm (declared population, no planning sample)\n")
-    print(
-        "| cases | red on a harmless change (5 %) | red at −10 points | red at −20 points | |\n|---:|---:|---:|---:|---|"
-    )
+    print("| cases | red on a harmless change (5 %) | red at −10 points | red at −20 points | |")
+    print("|---:|---:|---:|---:|---|")
     any_broken = False
     for n, row in zip(sizes, red, strict=True):
         broken = above(row[0], FALSE_RED, replications)
@@ -239,7 +238,7 @@ def main() -> int:
     args = parser.parse_args()
     print(header("Error rates"))
     print(
-        "calls / limit is at the good boundary. A row holds when each rate is within 2 standard errors of its bound."
+        "calls / limit is at the good boundary. A row holds when no rate passes its bound by 2 standard errors."
     )
     with ProcessPoolExecutor(args.jobs) as pool:
         sections = [partial(decision_table, "Made-up laws", made_up())]

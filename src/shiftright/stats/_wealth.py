@@ -16,7 +16,7 @@ State = tuple[float, float, float, float, float, int]
 class Wealth:
     """Evidence that the mean lies beyond ``null`` on the side ``sign``: an average of e-processes, hence one.
 
-    Part tilt-Kelly: three constant bets, refreshed by the owner through ``bets``. Part STaR (Voracek &
+    Part tilt-Kelly: three constant bets, which the owner refreshes with ``aim``. Part STaR (Voracek &
     Orabona 2025, 2505.22422): at every increment, the bet it takes to earn by the cap what the goal still
     lacks. Without a cap, tilt-Kelly alone.
     """
@@ -26,10 +26,20 @@ class Wealth:
         self.goal = min(1.0 / error, HUGE)
         self.bets: Sequence[float] = (0.0, 0.0, 0.0)
         self.ceiling = 0.0
-        self.variance = 0.0
+        self._variance, self._skew = 0.0, 1.0
         self.n = 0
         self.peak = 1.0
         self._k1 = self._k2 = self._k3 = self._star = 1.0
+
+    def aim(self, bets: Sequence[float], variance: float, gap: float) -> None:
+        """New bets: tilt-Kelly's own, and what STaR needs: the variance, and how the law departs from a normal one.
+
+        STaR's formula is a normal law's Kelly bet, gain / (variance + gain^2). On skewed metrics (cost, service levels)
+        it is scaled by what the law itself says at the planned gap.
+        """
+        self.bets = bets
+        self._variance = variance
+        self._skew = bets[0] * (variance + gap * gap) / gap
 
     @property
     def state(self) -> State:
@@ -47,7 +57,7 @@ class Wealth:
         b1, b2, b3 = self.bets
         p1, p2, p3 = PRIOR
         null, sign, goal, cap = self.null, self.sign, self.goal, self.cap
-        doubled, ceiling = 2.0 * self.variance, self.ceiling
+        doubled, ceiling, skew = 2.0 * self._variance, self.ceiling, self._skew
         share = 0.0 if cap is None else STAR
         kelly = p1 * k1 + p2 * k2 + p3 * k3
         used = 0
@@ -57,7 +67,7 @@ class Wealth:
                 lacking = (goal - (1.0 - share) * kelly) / share
                 if 0.0 < star < lacking:
                     square = doubled * log(lacking / star) / (cap - n)
-                    bet = sqrt(square) / (0.5 * doubled + square + 1e-300)
+                    bet = skew * sqrt(square) / (0.5 * doubled + square + 1e-300)
                     star *= 1.0 + (bet if bet < ceiling else ceiling) * gain
             k1 *= 1.0 + b1 * gain
             k2 *= 1.0 + b2 * gain

@@ -89,9 +89,7 @@ class BoundaryTest:
         return self._decision
 
     def _advance(self, xs: list[float]) -> int:
-        """Run the processes over increments for which bets are fixed; how many were used until one of them
-        crossed.
-        """
+        """Run the processes over increments for which bets are fixed, until one crosses; how many were used."""
         before = self._block.state
         used = self._block.run(xs)
         shipped_at = self._ship.run(xs[:used])
@@ -115,16 +113,17 @@ class BoundaryTest:
         """New bets, from the past alone."""
         values, weights = self._law.summary()
         bets = self._kelly.refresh(values, weights, self._largest)
-        self._ship.bets, self._block.bets, self._regression.bets = bets[:3], bets[3:6], bets[6:]
-        mean = expectation(weights, values)
-        self._ship.variance = self._block.variance = expectation(weights, (values - mean) ** 2)
+        variance = expectation(weights, (values - expectation(weights, values)) ** 2)
+        gap = self.good - self.bad
+        for wealth, row in ((self._ship, 0), (self._block, 3), (self._regression, 6)):
+            wealth.aim(bets[row : row + 3], variance, gap)
         self._refresh_at = next_refresh(n)
 
     def raise_cap(self, cap: int) -> None:
-        """Allow more increments. Wealth is kept and later bets aim at the new cap; an ``inconclusive`` is
-        reopened.
+        """Allow more increments: wealth is kept, later bets aim at the new cap, ``inconclusive`` is reopened.
 
-        ValueError unless the test has a cap and the new one is at least as large. A ship or block stays.
+        A ship or block stays. To replay a run, raise the cap after the same increment: bets made before it
+        must not know of it. ValueError unless the test has a cap and the new one is at least as large.
         """
         new = _inputs.size("cap", cap)
         if self._cap is None or new is None or new < self._cap:

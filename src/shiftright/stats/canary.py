@@ -106,9 +106,10 @@ class CanaryTest:
         reach = self._width / ((1.0 - _DRIFT) * abs(scarce))
         above, below = largest_bet(reach - self.margin, reach), largest_bet(reach + self.margin, reach)
         bets = self._kelly.refresh(values, weights, np.array([above] * 3 + [below] * 3))
-        self._promote.bets, self._rollback.bets = bets[:3], bets[3:]
+        variance = expectation(weights, values**2)
         self._promote.ceiling = above
-        self._promote.variance = expectation(weights, values**2)
+        self._promote.aim(bets[:3], variance, self.margin)
+        self._rollback.aim(bets[3:], variance, self.margin)
         self._refresh_at = next_refresh(n)
         self._refreshed_for = scarce
 

@@ -127,7 +127,6 @@ class SuiteTest:
         explained = 0.0
         if self._control is not None:
             explained = min(self._slope**2 * float(self._control.var()) / (variance + 1e-300), 0.9)
-        self._ship.variance = self._block.variance = variance * (1.0 - explained)
         gap = max(good - bad, 1e-9)
         width = self.high - self.low
         nulls = [min(max(null, self.low), self.high) for null in (bad, good, bad)]
@@ -142,6 +141,8 @@ class SuiteTest:
         largest: Array = np.repeat([largest_bet(room, width) for room in rooms], 3)
         bets = [bet / (1.0 - explained) for bet in kelly.refresh(values, weights, largest)]
         self._planned = [bets[:3], bets[3:6], bets[6:]]
+        for wealth, row in zip((self._ship, self._block, self._regression), self._planned, strict=True):
+            wealth.aim(row, variance * (1.0 - explained), gap)
         self._refresh_at = next_refresh(n)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
