@@ -86,7 +86,7 @@ def open_decision(
     attempt = latest[0].attempt + 1 if latest else 1
     lineage = latest[0].parts["lineage"] if latest else digest_of(sorted(digests.items()))
     key = digest_of(subject.stem, lineage)
-    seed = int(digest_of(key, attempt)[:8], 16)
+    seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()
     row = DecisionRow(
         id=new_id(),
@@ -104,6 +104,12 @@ def open_decision(
     )
     order = arrange(cases, seed=seed, grouped=subject.estimand == "population")
     return Decision(row, frozen, (), order, resumed=False, earlier=len(known) - len(ours))
+
+
+def _seed(subject: Subject, attempt: int) -> int:
+    """Every candidate against one baseline sees the cases in one order, so that the baseline's scores serve them all;
+    a new baseline draws a new order."""
+    return int(digest_of(subject.feature, subject.baseline or subject.candidate, attempt)[:8], 16)
 
 
 def _reopen(

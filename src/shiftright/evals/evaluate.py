@@ -16,7 +16,7 @@ from shiftright.errors import CapReached, DatasetChanged
 from shiftright.evals import accounting, notes
 from shiftright.evals.execution import Execution
 from shiftright.evals.freeze import freeze
-from shiftright.evals.history import History, Lease
+from shiftright.evals.history import History
 from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
@@ -26,8 +26,6 @@ from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow
-
-RENEW_S = 10.0
 
 
 async def evaluate(
@@ -49,17 +47,22 @@ async def evaluate(
     target = resolve(
         feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
     )
-    history = History(settings.root, records)
-    decision = _open(target, history, records, options)
-    gate = GateRun(target, decision, history, records, options, progress or Quiet())
-    if decision.verdict is not None and decision.frozen.must == gate.must_digest:
+    history, progress = History(settings.root, records), progress or Quiet()
+    decision = _open(target, history, records, options, another=options.new_decision)
+    gate = GateRun(target, decision, history, records, options, progress)
+    if gate.known:
         return gate.stored()
     history.begin(decision)
-    with history.lease(decision.row.id) as lease:
-        return await gate.run(lease)
+    async with history.lease(decision.row.id):
+        # another eval may have gone on with it, or ended it, while this one waited for the lease
+        decision = _open(target, history, records, options)
+        gate = GateRun(target, decision, history, records, options, progress)
+        return gate.stored() if gate.known else await gate.run()
 
 
-def _open(target: Target, history: History, records: Records, options: Options) -> Decision:
+def _open(
+    target: Target, history: History, records: Records, options: Options, *, another: bool = False
+) -> Decision:
     estimand: Estimand = "suite" if options.suite_mode else "population"
     subject = target.subject(estimand)
     book = history.book(target.spec.feature)
@@ -83,7 +86,7 @@ def _open(target: Target, history: History, records: Records, options: Options) 
         book,
         new_id=records.ledger.new_id,
         freeze=begin,
-        another=options.new_decision,
+        another=another,
     )
 
 
@@ -106,8 +109,11 @@ class GateRun:
         self.consumed: list[ConsumedRow] = list(decision.consumed)
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
-        self._renewed = self.started
-        self._lease: Lease | None = None
+
+    @property
+    def known(self) -> bool:
+        """Is the verdict there, on these very ``must`` cases?"""
+        return self.decision.verdict is not None and self.decision.frozen.must == self.must_digest
 
     def stored(self) -> EvalRun:
         """The verdict as it was decided."""
@@ -116,8 +122,7 @@ class GateRun:
         run = accounting.last_run(self.records, self.decision.row)
         return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
 
-    async def run(self, lease: Lease) -> EvalRun:
-        self._lease = lease
+    async def run(self) -> EvalRun:
         execution = Execution(
             self.target, self.records, self.options, self.history.lock, decision=self.decision
         )
@@ -260,10 +265,6 @@ class GateRun:
             )
 
     def _step(self) -> None:
-        now = time.monotonic()
-        if self._lease is not None and now - self._renewed > RENEW_S:
-            self._lease.renew()
-            self._renewed = now
         open_checks = tuple(dict.fromkeys(test.plan.check for test in self.contract.open_clauses))
         execution = self._execution
         self.progress.step(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,14 +13,13 @@ from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Frozen
 from shiftright.decisions.ledger import Book, Decision
 from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
-from shiftright.errors import StoreError
 from shiftright.evals.target import Target
 from shiftright.store import Records
 from shiftright.store.leases import new_holder
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
 LOCK_NAME = "shiftright.lock"
-LEASE_S = 30.0
+LEASE_S = 8.0
 
 
 class History:
@@ -51,19 +51,28 @@ class History:
         if known is None and decision.row.decided and decision.row.verdict is not None:
             ledger.decide(decision.row.id, decision.row.verdict)
 
-    @contextmanager
-    def lease(self, decision_id: str) -> Iterator[Lease]:
-        """The right to run this decision, for one process at a time.
+    @asynccontextmanager
+    async def lease(self, decision_id: str) -> AsyncIterator[None]:
+        """The right to run this decision, for one process at a time, renewed in the background.
 
         Raises:
-            StoreError: when another process has it.
+            StoreError: when another process has it and is alive.
         """
-        lease = Lease(self._records, decision_id, new_holder())
-        self._records.ledger.acquire(decision_id, lease.holder, LEASE_S)
+        ledger, holder = self._records.ledger, new_holder()
+        await asyncio.to_thread(ledger.acquire, decision_id, holder, LEASE_S)
+        renewing = asyncio.create_task(self._renew(decision_id, holder))
         try:
-            yield lease
+            yield
         finally:
-            self._records.ledger.release(decision_id, lease.holder)
+            renewing.cancel()
+            await asyncio.wait([renewing])
+            ledger.release(decision_id, holder)
+
+    async def _renew(self, decision_id: str, holder: str) -> None:
+        """Until cancelled. Should another have taken over, the ledger's positions refuse this run's next flush."""
+        while True:
+            await asyncio.sleep(LEASE_S / 4)
+            await asyncio.to_thread(self._records.ledger.lease, decision_id, holder, LEASE_S)
 
     def remember(
         self,
@@ -88,19 +97,3 @@ class History:
             ]
         self.lock.merge(lines)
         self.lock.write(self._path)
-
-
-class Lease(msgspec.Struct):
-    """Held by renewal: it lapses LEASE_S after the last one."""
-
-    records: Records
-    decision_id: str
-    holder: str
-
-    def renew(self) -> None:
-        holder = self.records.ledger.lease(self.decision_id, self.holder, LEASE_S)
-        if holder != self.holder:
-            raise StoreError(
-                f"another eval is running this decision ({holder})",
-                hint="Wait for it to end and run the command again: it goes on from what the other has recorded.",
-            )

@@ -86,7 +86,9 @@ def _clauses(spec: Spec, units: int) -> Iterator[ClauseOutlook]:
             if clause.enforced:
                 yield _enforced(check, clause, units)
             else:
-                plan = plan_clause(check, clause, confidence=spec.confidence, clauses=count, units=max(units, 1))
+                plan = plan_clause(
+                    check, clause, confidence=spec.confidence, clauses=count, units=max(units, 1)
+                )
                 yield _tested(check, clause, plan, units)
 
 
@@ -98,7 +100,16 @@ def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
     else:
         sentence = "held on every request: one beyond it counts as failed"
     return ClauseOutlook(
-        check.name, clause.kind, words.target(check, clause), units, None, None, None, True, sentence, check.line
+        check.name,
+        clause.kind,
+        words.target(check, clause),
+        units,
+        None,
+        None,
+        None,
+        True,
+        sentence,
+        check.line,
     )
 
 
@@ -126,7 +137,9 @@ def _sentence(plan: ClausePlan, units: int, sees: float, needed: int, scale: flo
         return "can be disproven but never proven: add each_at_most, the limit that is held on each request"
     if not units:
         return "there are no gate cases"
-    asked = words.amount(plan.gap * scale, plan.score) if plan.kind == "mean_at_most" else words.points(plan.gap)
+    asked = (
+        words.amount(plan.gap * scale, plan.score) if plan.kind == "mean_at_most" else words.points(plan.gap)
+    )
     about = f"{_two_digits(needed):,}"
     if sees <= plan.gap:
         return f"your {units:,} cases suffice: {asked} need about {about}"
@@ -225,7 +238,9 @@ def _require_name(spec: Spec, run: str, file: Path, name: str) -> None:
     try:
         tree = ast.parse(file.read_bytes())
     except SyntaxError as error:
-        raise SpecError(f"cannot be parsed: {error.msg}", file=file, line=error.lineno, hint="Fix it.") from None
+        raise SpecError(
+            f"cannot be parsed: {error.msg}", file=file, line=error.lineno, hint="Fix it."
+        ) from None
     names = _bound(tree)
     if name in names or names & {"*", "__getattr__"}:
         return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shiftright import datasets
+from shiftright import spec as specs
 from shiftright.core.score import Score
 from shiftright.core.verdict import Calls
 from shiftright.decisions.clauses import ClausePlan, cases_needed, resolvable
@@ -89,9 +90,10 @@ async def plan_feature(
         Error: as ``evaluate`` does.
     """
     options = options or Options()
-    target = resolve(
-        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
-    )
+    spec = specs.load(specs.find(feature, settings.root))
+    # a plan is about the baseline: any variant may be the candidate
+    variant = options.variant or options.baseline or spec.baseline
+    target = resolve(feature, settings.root, settings.home, variant=variant, baseline=options.baseline)
     calls, run_id, cost = Calls(), None, None
     reruns = known_reruns(target, records)
     if not reruns and target.dev is not None and target.baseline is not None:

@@ -45,7 +45,8 @@ def trace(module: str, root: Path) -> Sources:
         seen.add(path)
         reading = _read(path)
         todo += _imported(path, reading)
-        named |= {found for text in reading.strings if (found := root / text).is_file()}
+        found = (root / text for text in reading.strings)
+        named |= {file for file in found if file.suffix not in _WRITTEN and file.is_file()}
     return Sources(frozenset(seen), frozenset(named - seen))
 
 
@@ -64,6 +65,9 @@ def content_digest(path: Path) -> str:
         known = _digests[path] = (key, _hash(path, info.st_size))
     return known[1]
 
+
+# What code writes rather than reads: a feature is not another one because it has logged a line.
+_WRITTEN = frozenset({".log", ".db", ".sqlite", ".sqlite3", ".lock", ".pid", ".tmp"})
 
 _digests: dict[Path, tuple[tuple[int, int], str]] = {}
 _readings: dict[str, _Reading] = {}

@@ -1,0 +1,72 @@
+"""What an eval's model calls may cost, before the first is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shiftright import datasets
+from shiftright import spec as specs
+from shiftright.core.spec import Spec, Variant
+from shiftright.evals.options import Options
+from shiftright.evals.target import choose_variant
+from shiftright.settings import Settings
+
+
+class ExpectedCost(msgspec.Struct, frozen=True):
+    """At most ``calls`` calls of ``models`` for ``cost_usd`` (None where no price is known), one model call per case and
+    side; ``prices`` says how old the prices are."""
+
+    models: tuple[str, ...]
+    calls: int
+    cost_usd: float | None
+    prices: str
+
+
+def expected_cost(feature: str, settings: Settings, options: Options) -> ExpectedCost | None:
+    """None when no side names a model that costs something (an embedded, recorded or self-priced free one).
+
+    Raises:
+        Error: as ``evaluate`` does for the contract and its cases.
+    """
+    spec = specs.load(specs.find(feature, settings.root))
+    sides = [side for side in _sides(spec, options) if _is_paid(side)]
+    if not sides or "gate" not in spec.cases:
+        return None
+    from shiftright.models.naming import resolve
+    from shiftright.models.prices import prices_as_of
+
+    cases = datasets.load(spec.cases["gate"]).cases
+    characters = sum(len(msgspec.json.encode(case.value)) for case in cases) // max(len(cases), 1)
+    total: float | None = 0.0
+    for side in sides:
+        model = resolve(str(side["model"]), settings=side.settings, root=side.root)
+        each = model.price.expected(characters + _prompt_length(side), side.get("max_tokens"))
+        total = None if each is None or total is None else total + each * len(cases) * options.repeats
+    calls = len(cases) * len(sides) * options.repeats
+    return ExpectedCost(
+        models=tuple(dict.fromkeys(str(side["model"]) for side in sides)),
+        calls=calls if options.max_calls is None else min(calls, options.max_calls),
+        cost_usd=total if total is None or options.max_cost_usd is None else min(total, options.max_cost_usd),
+        prices=prices_as_of(),
+    )
+
+
+def _sides(spec: Spec, options: Options) -> list[Variant]:
+    baseline = options.baseline or spec.baseline
+    candidate = choose_variant(spec, options.variant, baseline)
+    other = spec.variants.get(baseline) if baseline else None
+    return [candidate] if other is None else [candidate, other]
+
+
+def _is_paid(variant: Variant) -> bool:
+    model: Any = variant.get("model")
+    return isinstance(model, str) and not model.startswith(("local:", "recorded:")) and ":" in model
+
+
+def _prompt_length(variant: Variant) -> int:
+    name = variant.get("prompt")
+    file = variant.root / name if isinstance(name, str) else Path()
+    return file.stat().st_size if file.is_file() else 0
