@@ -43,9 +43,9 @@ async def run_command(argv: Sequence[str], folder: Path, settings: Mapping[str, 
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        # The pipes belong to the transport, which otherwise complains when the loop closes first.
+        # First the pipes: a full one that nobody reads any more would never report its end, and wait() waits for it.
         process._transport.close()  # type: ignore[attr-defined]
+        await process.wait()
     if status != 0:
         ended = f"exit status {status}" if status > 0 else f"signal {-status}"
         raise FeatureError(f"{argv[0]} ended with {ended}: {excerpt(errors[-1000:], 1000)}")

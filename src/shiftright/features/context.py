@@ -29,7 +29,7 @@ class Context:
 
     def __init__(self, variant: Variant) -> None:
         self.variant = variant
-        self._models: dict[str, Model] = {}
+        self._models: dict[tuple[str, bytes], Model] = {}
         self._prompts: dict[Path, Prompt] = {}
 
     def model(self, name: str | None = None) -> Model:
@@ -39,14 +39,7 @@ class Context:
             SpecError: the variant names no model.
             CredentialsError, MissingDependency: the model cannot be used here.
         """
-        from shiftright import models
-
-        wanted = self._setting(name, "model")
-        if wanted not in self._models:
-            self._models[wanted] = models.resolve(
-                wanted, settings=self._model_settings(), root=self.variant.root
-            )
-        return self._models[wanted]
+        return self._resolved(self._setting(name, "model"), _NONE)
 
     async def generate(self, prompt: str | None = None, output: Any = None, **variables: Any) -> Any:
         """Ask the variant's model with a rendered prompt.
@@ -79,12 +72,11 @@ class Context:
         """
         from shiftright import models
 
-        merged = {**settings, **self._model_settings()}
+        name = self._setting(None if "model" in self.variant else settings.get("model"), "model")
         asked = await models.ask(
-            self.model(self.variant.get("model") or settings.get("model")),
+            self._resolved(name, settings),
             messages if isinstance(messages, str) else [_as_dict(turn) for turn in messages],
             output=output,
-            settings={key: value for key, value in merged.items() if key not in _NOT_FOR_MODELS},
         )
         return asked.output
 
@@ -114,8 +106,17 @@ class Context:
             hint=f"Add {default}: to the variant, or name one in the call.",
         )
 
-    def _model_settings(self) -> dict[str, Any]:
-        return {key: value for key, value in self.variant.settings.items() if key not in _NOT_FOR_MODELS}
+    def _resolved(self, name: str, settings: Mapping[str, Any]) -> Model:
+        """The model with ``settings`` under the variant's own."""
+        key = (name, msgspec.json.encode(settings) if settings else b"")
+        if key not in self._models:
+            from shiftright import models
+
+            merged = {
+                k: v for k, v in {**settings, **self.variant.settings}.items() if k not in _NOT_FOR_MODELS
+            }
+            self._models[key] = models.resolve(name, settings=merged, root=self.variant.root)
+        return self._models[key]
 
 
 def declared_output(prompt: Prompt) -> dict[str, Any] | None:

@@ -106,8 +106,14 @@ def _function(spec: Spec, variant: Variant, run: str) -> LoadedFeature:
             line=run_line(spec, variant),
             hint="Name a function, or a LangGraph graph.",
         )
-    shape = signature.read(found)
-    read_input = signature.reader(shape)
+    try:
+        shape = signature.read(found)
+        read_input = signature.reader(shape)
+    except SpecError as cause:
+        if cause.file is not None:
+            raise
+        where: dict[str, Any] = {"file": spec.path, "line": run_line(spec, variant)}
+        raise SpecError(cause.message, hint=cause.hint, **where) from cause.__cause__
     function = found if shape.context is None else partial(found, **{shape.context: Context(variant)})
     return LoadedFeature(
         spec,

@@ -46,10 +46,8 @@ def to_plain(value: Any) -> Any:
 
 def _converted(value: Any) -> Any:
     """One step nearer to plain data."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if type(value).__module__ == "numpy":
-        return value.tolist()
+    if _is_foreign(value):
+        return _foreign(value)
     if isinstance(value, dict):
         return dict(value)
     if isinstance(value, str):  # a subclass
@@ -61,9 +59,20 @@ def _converted(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)  # the same set, the same list
     try:
-        return msgspec.to_builtins(value, str_keys=True, enc_hook=to_plain)
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=_foreign)
     except (TypeError, msgspec.ValidationError) as cause:
         raise _no_json(value) from cause
+
+
+def _is_foreign(value: Any) -> bool:
+    return hasattr(value, "model_dump") or type(value).__module__ == "numpy"
+
+
+def _foreign(value: Any) -> Any:
+    """Pydantic's and numpy's values, which msgspec does not know."""
+    if not _is_foreign(value):
+        raise _no_json(value)
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value.tolist()
 
 
 def _key(key: Any) -> str:

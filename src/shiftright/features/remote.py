@@ -22,7 +22,11 @@ class Remote:
     """Keeps its connections per event loop until ``close``."""
 
     def __init__(self, url: str, variant: Variant) -> None:
+        import httpx2
+
         self.url = url
+        # Here, not in the first call: reading the certificates takes longer than many answers.
+        self._tls = httpx2.create_ssl_context() if url.startswith("https:") else False
         self.settings = variant.settings
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = (
             weakref.WeakKeyDictionary()
@@ -55,7 +59,9 @@ class Remote:
         if loop not in self._clients:
             # No timeout of its own: the call's is the one the contract's owner set.
             self._clients[loop] = httpx2.AsyncClient(
-                timeout=None, headers={"content-type": "application/json", "accept": "application/json"}
+                timeout=None,
+                verify=self._tls,
+                headers={"content-type": "application/json", "accept": "application/json"},
             )
         return self._clients[loop]
 

@@ -86,7 +86,11 @@ def own_copy(value: Any) -> Any:
 
 
 def output_schema(output_type: Any) -> dict[str, Any] | None:
-    """JSON Schema of a declared output type; None where there is none to declare."""
+    """JSON Schema of a declared output type; None where nothing is declared.
+
+    Raises:
+        SpecError: for a type that JSON Schema cannot say.
+    """
     if output_type in (Any, object, inspect.Parameter.empty):
         return None
     from pydantic import TypeAdapter
@@ -94,8 +98,11 @@ def output_schema(output_type: Any) -> dict[str, Any] | None:
 
     try:
         return TypeAdapter(output_type).json_schema(mode="serialization")
-    except PydanticUserError:
-        return None  # a type that only Python knows
+    except PydanticUserError as cause:
+        raise SpecError(
+            f"the feature's output type has no JSON Schema: {cause}",
+            hint="Annotate it with a pydantic model or a dataclass, or give the check a schema.",
+        ) from cause
 
 
 def _exactly(wanted: type, signature: Signature) -> Callable[[Any], Any]:

@@ -117,10 +117,7 @@ class Judge:
         if self._model is None:
             self._model = models.resolve(self.rubric.model, settings=self.rubric.settings, root=self._root)
         asked = await models.ask(
-            self._model,
-            question(self.rubric, ctx, outputs),
-            output=answer_type(self.rubric),
-            settings=self.rubric.settings,
+            self._model, question(self.rubric, ctx, outputs), output=answer_type(self.rubric)
         )
         return asked.output
 

@@ -69,7 +69,7 @@ def load(path: Path, params: dict[str, Any]) -> Rubric:
         model,
         _scale(prompt.settings.get("scale", PASS_FAIL), path),
         bool(params.get("pairwise", prompt.settings.get("pairwise", False))),
-        {"temperature": 0, **{key: value for key, value in prompt.settings.items() if key not in _OWN}},
+        {key: value for key, value in prompt.settings.items() if key not in _OWN},
     )
 
 
