@@ -185,7 +185,7 @@ def test_a_folder_stands_for_its_spec_and_one_file_is_the_gate(folder: Path) -> 
         ("checks:", "extends: none.yaml\nchecks:", 4, "no file none.yaml"),
         ("checks:", "extends: spec.yaml\nchecks:", 4, "in turn"),
         ("checks:", "touches: !!python/object/apply:os.system [ls]\nchecks:", 4, "tag"),
-        ("checks:", "x: [\nchecks:", 5, "not YAML"),
+        ("checks:", "x: [\nchecks:", 6, "not YAML"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(

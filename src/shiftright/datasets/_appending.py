@@ -51,13 +51,10 @@ def row_of(case: Case) -> dict[str, Any]:
     """The case as a row of a file, without what it does not have."""
     row: dict[str, Any] = {"id": case.id}
     row["input" if case.messages is None else "messages"] = case.value
-    optional = {
-        "expected": case.expected,
-        "tags": list(case.tags),
-        "group": case.group,
-        "source": case.source,
-    }
-    return row | {key: value for key, value in optional.items() if value not in (None, [])}
+    if case.expected is not None:
+        row["expected"] = case.expected
+    extra = {"tags": list(case.tags), "group": case.group, "source": case.source}
+    return row | {key: value for key, value in extra.items() if value}
 
 
 def _jsonl(cases: list[Case]) -> bytes:

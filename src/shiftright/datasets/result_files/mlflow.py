@@ -9,6 +9,21 @@ from shiftright.datasets.result_files.rows import ResultFile
 from shiftright.datasets.result_files.source import Source
 
 _SCORE_ENDINGS = ("/v1/score", "/score", "/value")
+_EXPLANATIONS = ("/justification", "/rationale", "/error_code", "/error_message")
+_NAMES = {"expected_response/value": "expected", "execution_duration": "latency_ms"}
+_TRACE = frozenset(
+    {
+        "trace",
+        "trace_id",
+        "trace_metadata",
+        "spans",
+        "assessments",
+        "tags",
+        "state",
+        "request_time",
+        "client_request_id",
+    }
+)
 
 
 class MLflow:
@@ -44,12 +59,14 @@ def _records(source: Source) -> list[dict[str, Any]]:
 
 
 def _renamed(record: dict[str, Any]) -> dict[str, Any]:
-    """Scores get the prefix the table reader knows; traces and justifications stay behind."""
+    """Scores get the prefix the table reader knows; what describes MLflow's trace stays behind."""
     renamed: dict[str, Any] = {}
     for name, value in record.items():
         ending = next((ending for ending in _SCORE_ENDINGS if name.endswith(ending)), None)
-        if ending is not None:
+        if name in _NAMES:
+            renamed[_NAMES[name]] = value
+        elif ending is not None:
             renamed[f"score/{name.removesuffix(ending)}"] = value
-        elif not name.endswith(("/justification", "/rationale", "/error_code", "/error_message")):
+        elif name not in _TRACE and not name.endswith(_EXPLANATIONS):
             renamed[name] = value
     return renamed

@@ -1,0 +1,225 @@
+"""Files written by the real tools (tests/data/result_files), and files nobody should have written."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from shiftright.datasets import result_files
+from shiftright.datasets.result_files import ResultFile, ResultRow
+from shiftright.errors import DatasetError
+
+FILES = Path(__file__).parents[1] / "data" / "result_files"
+
+
+def scores(found: ResultFile) -> list[tuple[str, int, dict[str, float], str | None]]:
+    return [(row.case_id, row.repeat, row.scores, row.failure) for row in found.rows]
+
+
+def test_promptfoo_with_repeats() -> None:
+    found = result_files.read(FILES / "promptfoo_one_provider.json")
+    assert (found.tool, len(found.rows), found.metrics) == ("promptfoo", 6, ("score", "passed", "same"))
+    assert [row.repeat for row in found.rows] == [0, 1, 0, 1, 0, 1]
+    assert found.rows[0].input == {"q": "hello"}
+    assert (found.rows[0].output, found.rows[0].latency_s, found.rows[0].cost_usd) == ("hello", 0.003, 0.0001)
+    assert found.rows[4].failure == "provider exploded"
+
+
+def test_promptfoo_with_two_providers_asks_which_one() -> None:
+    path = FILES / "promptfoo_two_providers.json"
+    with pytest.raises(DatasetError, match=r"several providers.*(?s:.)*1 'plain Repeat.*2 'shout"):
+        result_files.read(path)
+    by_name = result_files.read(f"{path}::shout")
+    assert by_name == result_files.read(f"{path}::2")
+    assert [row.scores.get("same") for row in by_name.rows] == [0.0, 1.0, None]
+    plain = result_files.read(f"{path}::plain")
+    assert [row.case_id for row in plain.rows] == [row.case_id for row in by_name.rows]
+    with pytest.raises(DatasetError, match="not exactly one 'none'"):
+        result_files.read(f"{path}::none")
+
+
+def test_the_first_promptfoo_format() -> None:
+    found = result_files.read(f"{FILES / 'promptfoo_version1.json'}::1")
+    assert len(found.rows) == 4
+    assert found.rows[0].input == {"year": 1950}
+
+
+def test_inspect_logs_old_and_new_with_epochs_as_repeats() -> None:
+    found = result_files.read(FILES / "inspect" / "epochs_zstandard.eval")
+    assert scores(found) == [
+        ("sky", 0, {"match": 1.0, "includes": 1.0}, None),
+        ("sum", 0, {"match": 1.0, "includes": 1.0}, None),
+        ("sky", 1, {"match": 1.0, "includes": 1.0}, None),
+        ("sum", 1, {"match": 0.0, "includes": 0.0}, None),
+    ]
+    assert (found.rows[0].input, found.rows[0].output, found.rows[0].expected) == (
+        "Colour of the sky?",
+        "blue",
+        "blue",
+    )
+    streamed = result_files.read(FILES / "inspect" / "log_streaming.eval")
+    assert {(row.case_id, row.repeat) for row in streamed.rows} == {("1", 0), ("1", 1), ("2", 0), ("2", 1)}
+    graded = result_files.read(FILES / "inspect" / "graded.json")
+    assert graded.metrics == ("model_graded_fact",)
+    unscored = result_files.read(FILES / "inspect" / "unscored.eval")
+    assert unscored.metrics == ("exact",)
+    assert "no scores" in unscored.warnings[-1]
+
+
+def test_deepeval() -> None:
+    found = result_files.read(FILES / "deepeval_run.json")
+    assert found.tool == "deepeval"
+    assert [row.scores for row in found.rows] == [{"Same": 1.0}, {"Same": 0.0}, {}]
+    assert found.rows[0].tags == ("a",)
+    assert found.rows[2].failure == "Same: RuntimeError: exploded"
+    assert not found.rows[2].case_id.startswith("test_case")
+
+
+def test_pytest_junit() -> None:
+    found = result_files.read(FILES / "pytest_junit.xml")
+    assert scores(found) == [
+        ("test_echo::test_upper[hello]", 0, {"passed": 1.0, "score": 0.5}, None),
+        ("test_echo::test_upper[world]", 0, {"passed": 0.0, "score": 0.5}, None),
+        ("test_echo::test_error", 0, {}, 'failed on setup with "RuntimeError: no database"'),
+    ]
+    assert "1 skipped" in found.warnings[0]
+
+
+def test_mlflow_tables() -> None:
+    classic = result_files.read(FILES / "mlflow_eval_results_table.json")
+    assert (classic.tool, [row.scores["same"] for row in classic.rows]) == ("mlflow", [1.0, 0.0, 1.0])
+    genai = result_files.read(FILES / "mlflow_genai_eval_results.csv")
+    assert genai.metrics == ("matches", "length")
+    assert (genai.rows[1].output, genai.rows[1].expected, genai.warnings) == ("WORLD", "world", ())
+
+
+def test_pydantic_evals_with_failures_and_repeats() -> None:
+    found = result_files.read(FILES / "pydantic_evals_report.json")
+    assert found.metrics == ("length", "EqualsExpected")
+    assert found.rows[1].scores == {"length": 0.5, "EqualsExpected": 0.0}
+    assert (found.rows[2].case_id, found.rows[2].failure) == ("third", "ValueError: exploded")
+    repeated = result_files.read(FILES / "pydantic_evals_repeat.json")
+    assert [(row.case_id, row.repeat) for row in repeated.rows][:2] == [("first", 0), ("first", 1)]
+
+
+def test_tables_by_their_usual_column_names(tmp_path: Path) -> None:
+    csv = tmp_path / "t.csv"
+    csv.write_text(
+        "question_id,prediction,answer,correct,fluency_score,latency_ms,cost,category,epoch,note\n"
+        "1,A,A,true,0.5,1200,0.01,law,0,x\n2,B,A,no,90%,800,,law,0,\n3,,A,,,,,law,0,\n"
+    )
+    found = result_files.read(csv)
+    assert scores(found) == [
+        ("1", 0, {"correct": 1.0, "fluency": 0.5}, None),
+        ("2", 0, {"correct": 0.0, "fluency": 0.9}, None),
+        ("3", 0, {}, "no score"),
+    ]
+    assert (found.rows[0].latency_s, found.rows[0].cost_usd, found.rows[0].tags) == (1.2, 0.01, ("law",))
+    assert found.warnings == ("Columns not read: note.",)
+    jsonl = tmp_path / "t.jsonl"
+    jsonl.write_text(
+        '{"input": "a", "output": 1, "expected": 1}\n{"input": "b", "output": "1", "expected": "2"}\n'
+    )
+    assert [row.scores for row in result_files.read(jsonl).rows] == [{"exact": 1.0}, {"exact": 0.0}]
+    nested = result_files.from_records([{"id": 1, "scores": {"right": True, "tone": 0.5}}])
+    assert nested.rows[0].scores == {"right": 1.0, "tone": 0.5}
+
+
+def test_our_own_rows_come_back_unchanged(tmp_path: Path) -> None:
+    row = ResultRow("a", input={"q": 1}, output="x", scores={"right": 1.0}, group="g", repeat=2, tags=("t",))
+    failed = ResultRow("b", failure="timeout", latency_s=1.5, cost_usd=0.1)
+    found = ResultFile("shiftright", (row, failed), ("right",))
+    path = tmp_path / "rows.json"
+    path.write_bytes(result_files.dump(found))
+    assert result_files.read(path) == found
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sorted(FILES.rglob("*.*")) if p.suffix in {".json", ".xml", ".eval"}]
+)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_truncated_files_are_errors_that_name_the_file(path: Path, share: float, tmp_path: Path) -> None:
+    data = path.read_bytes()
+    cut = tmp_path / path.name
+    cut.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(DatasetError, match=r"is empty|breaks off|is broken") as caught:
+        result_files.read(cut)
+    assert caught.value.file == str(cut)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.json", '{"hello": 1}', "a JSON object with the keys 'hello'; no known tool"),
+        ("a.json", "[1, 2]", "a JSON list of 2 values"),
+        ("a.bin", "hello", "a .bin file"),
+        ("a.json", '{"testCases": []}', "without results"),
+        ("a.csv", "colour,size\nred,1\n", "says which case"),
+        ("a.csv", "id,size\n1,1\n", "is a score"),
+        ("a.csv", "id,score\n1\n", "1 cells under 2 columns"),
+        ("a.jsonl", '{"id": 1, "score": 1}\n{"id":', "not JSON"),
+        ("a.xml", "<html></html>", "with <html>"),
+        ("a.json", '{"format": "shiftright.rows/9", "rows": []}', "shiftright.rows/9"),
+        ("a.json", '{"format": "shiftright.rows/1", "rows": [{}]}', "does not fit"),
+        ("a.json", '{"a":' * 100_000, "nested too deeply"),
+    ],
+)
+def test_foreign_files_say_what_they_are(tmp_path: Path, name: str, text: str, words: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DatasetError) as caught:
+        result_files.read(path)
+    assert words in str(caught.value)
+
+
+def test_entity_bombs_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.xml"
+    entities = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12))
+    path.write_text(f'<!DOCTYPE x [<!ENTITY a0 "ha">{entities}]><testsuites>&a11;</testsuites>')
+    with pytest.raises(DatasetError, match="declares a document type"):
+        result_files.read(path)
+    path.write_text('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><testsuites>&a;</testsuites>')
+    with pytest.raises(DatasetError, match="declares a document type"):
+        result_files.read(path)
+
+
+def test_zip_bombs_are_refused_with_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", b"{}")
+        with archive.open("samples/a_epoch_1.json", "w") as member:
+            for _ in range(101):
+                member.write(b"0" * 1_000_000)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(DatasetError, match="100,000,000 bytes a member"):
+        result_files.read(path)
+
+
+def test_a_zip_that_is_no_log_and_one_with_a_damaged_member(tmp_path: Path) -> None:
+    path = tmp_path / "a.eval"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("hello.txt", "x")
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(DatasetError, match=r"no header\.json"):
+        result_files.read(path)
+    shutil.copy(FILES / "inspect" / "epochs_zstandard.eval", path)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"samples/sky_epoch_1.json") + 60
+    data[at : at + 8] = b"\0" * 8
+    path.write_bytes(bytes(data))
+    with pytest.raises(DatasetError, match="damaged member"):
+        result_files.read(path)
+
+
+def test_nan_of_python_tools_is_a_missing_score(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    run = {"testCases": [{"name": "a", "input": "x", "metricsData": [{"name": "m", "score": float("nan")}]}]}
+    path.write_text(json.dumps(run))
+    assert result_files.read(path).rows[0].failure == "m: no score"
