@@ -42,17 +42,25 @@ def words(text: str) -> frozenset[str]:
 LINES = (Path(__file__).parent / "train.jsonl").read_text(encoding="utf-8").splitlines()
 SOLVED = [(row["input"], row["expected"]["queue"]) for row in map(json.loads, LINES)]
 WORDS = [words(message) for message, _ in SOLVED]
-SEEN = Counter(word for each in WORDS for word in each)
+# Rare words say more about a message than frequent ones.
+RARITY = {w: math.log(1 + len(SOLVED) / (1 + n)) for w, n in Counter(w for ws in WORDS for w in ws).items()}
+UNSEEN = math.log(1 + len(SOLVED))
 
 
 def weight(some: frozenset[str]) -> float:
-    """Rare words say more about a message than frequent ones."""
-    return sum(math.log(1 + len(SOLVED) / (1 + SEEN[word])) for word in some)
+    return sum(RARITY.get(word, UNSEEN) for word in some)
+
+
+WEIGHTS = [weight(each) for each in WORDS]
 
 
 def neighbours(message: str, k: int) -> list[tuple[str, str]]:
     """The k solved messages that share the largest part of their words with this one, the most similar first."""
     mine = words(message)
-    overlap = [weight(mine & other) / max(weight(mine | other), 1e-9) for other in WORDS]
+    whole = weight(mine)
+    shared = [weight(mine & other) for other in WORDS]
+    overlap = [
+        part / (whole + other - part) if part else 0.0 for part, other in zip(shared, WEIGHTS, strict=True)
+    ]
     best = sorted(range(len(SOLVED)), key=lambda i: -overlap[i])[:k]
     return [SOLVED[i] for i in best]
