@@ -10,7 +10,10 @@ from typing import Literal
 
 import pytest
 from pydantic import BaseModel, Field
-from pydantic_ai import Agent, NativeOutput
+from pydantic_ai import Agent, NativeOutput, ToolOutput
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, ToolReturnPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
 
 from shiftright import models
 from shiftright.errors import ModelError
@@ -112,7 +115,7 @@ def test_a_user_cannot_end_the_users_turn() -> None:
 
 
 def test_a_prompt_that_is_too_long() -> None:
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="longer than local:smollm2-135m can read"):
         ask("word " * 20_000)
 
 
@@ -126,3 +129,44 @@ def test_the_interpreter_ends_cleanly_with_a_model_loaded() -> None:
     )
     assert (done.returncode, done.stdout.strip()) == (0, "1")
     assert "llama" not in done.stderr
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_agent_answers_through_a_tool_though_the_template_knows_none(stream: bool) -> None:
+    agent = Agent(models.resolve(f"local:{NAME}", settings={"max_tokens": 60}), output_type=ToolOutput(Route))
+
+    async def main() -> Route:
+        if not stream:
+            return (await agent.run("My card was stolen.")).output
+        async with agent.run_stream("My card was stolen.") as answer:
+            return await answer.get_output()
+
+    assert isinstance(asyncio.run(main()), Route)
+
+
+def test_what_a_tool_answered_is_read() -> None:
+    call = ToolCallPart("balance", "{}", tool_call_id="c1")
+    history: list[ModelMessage] = [
+        ModelRequest.user_text_prompt("What is my balance?"),
+        ModelResponse([call]),
+        ModelRequest([ToolReturnPart("balance", "The balance is 4711 francs.", tool_call_id="c1")]),
+    ]
+    tool = ToolDefinition(name="balance", parameters_json_schema={"type": "object", "properties": {}})
+    model = models.resolve(f"local:{NAME}", settings={"max_tokens": 40})
+    parameters = ModelRequestParameters(function_tools=[tool])
+    response = asyncio.run(model.request(history, {"tool_choice": "none"}, parameters))
+    assert "4711" in str(response.text)
+
+
+def test_a_required_call_has_the_arguments_of_its_schema() -> None:
+    city = {"type": "object", "properties": {"city": {"enum": ["Bern", "Paris"]}}, "required": ["city"]}
+    parameters = ModelRequestParameters(
+        function_tools=[ToolDefinition(name="weather", parameters_json_schema=city)], allow_text_output=False
+    )
+    model = models.resolve(f"local:{NAME}")
+    request = [ModelRequest.user_text_prompt("Weather in Paris?")]
+    response = asyncio.run(model.request(request, {"tool_choice": "required"}, parameters))
+    (call,) = response.parts
+    assert isinstance(call, ToolCallPart)
+    assert (call.tool_name, call.args_as_dict()) == ("weather", {"city": "Paris"})
+    assert response.finish_reason == "tool_call"

@@ -46,7 +46,7 @@ def _of_provider(error: theirs.ModelAPIError, model: str) -> tuple[Error, bool]:
     if isinstance(error, theirs.ModelAuthenticationError) or status in (401, 403):
         return CredentialsError(
             f"{model} refused the key (status {status}): {_said(error)}",
-            hint="Check the API key in the environment, and that it may use this model.",
+            hint="Check the key in the environment (`api_key_env:` names another variable) and what it may use.",
         ), False
     if isinstance(error, theirs.ModelContextWindowExceededError):
         return ModelError(f"the request is longer than {model} can read: {_said(error)}"), False

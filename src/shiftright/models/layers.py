@@ -11,7 +11,8 @@ from decimal import Decimal
 from time import perf_counter
 from typing import Any, cast
 
-from pydantic_ai._run_context import RunContext
+from pydantic_ai import RunContext
+from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import (
     CompletedStreamedResponse,
@@ -71,8 +72,9 @@ class LayeredModel(WrapperModel):
         self.concurrency = concurrency
         self.replayed = replayed
         self._own = cast(ModelSettings, {**(wrapped.settings or {}), **(settings or {})})
-        self._identity = (wrapped.model_id, wrapped.base_url)
-        self._provider_key = f"{wrapped.system} {wrapped.base_url}"
+        address = address_of(wrapped)
+        self._identity = (wrapped.model_id, address)
+        self._provider_key = f"{wrapped.system} {address}"
         self._span_name = f"chat {wrapped.model_name}"
 
     @property
@@ -269,6 +271,14 @@ class LayeredModel(WrapperModel):
             step.set(names.ATTEMPTS, reply.attempts)
         step.set(names.INPUT_MESSAGES, transcript.input_messages(messages))
         step.set(names.OUTPUT_MESSAGES, transcript.output_messages(response))
+
+
+def address_of(model: Model) -> str | None:
+    """The model's base URL, where it has one."""
+    try:
+        return model.base_url
+    except (AttributeError, UserError):
+        return None  # clients without an address (Hugging Face, Bedrock) say so by failing
 
 
 def usage_of(response: ModelResponse) -> Usage:

@@ -28,12 +28,17 @@ from shiftright.errors import SpecError
 from shiftright.models.cores import idle_cores
 from shiftright.models.retry import RetryPolicy
 from shiftright.models.scope import current
+from shiftright.models.tool_prompts import (
+    as_chunk,
+    json_grammar,
+    read_call,
+    template_has_tools,
+    with_tools_as_text,
+)
 
 _CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
 # One JSON value in one line: a small model otherwise spends half its tokens, and so half the time, on indentation.
-# What the grammar cannot express (formats, unique items) is left to validation.
-_GUIDANCE = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", ", "lenient": True}
 
 
 class LocalModel(OpenAIChatModel):
@@ -73,19 +78,32 @@ class _InProcess(httpx2.AsyncBaseTransport):
         body: dict[str, Any] = json.loads(await request.aread())
         scope = current()
         body.setdefault("seed", 0 if scope is None else scope.repeat)
+        tools = {tool["function"]["name"] for tool in body.get("tools") or ()}
         schema = (body.get("response_format") or {}).get("json_schema")
-        # llama.cpp takes no grammar of ours beside tools; with tools its own, slower one holds the schema.
-        if schema is not None and not body.get("tools"):
-            del body["response_format"]
-            body["grammar"] = _grammar(schema["schema"])
         loaded = await asyncio.to_thread(_load, self._path)
-        if body.get("stream"):
+        if tools and not loaded.knows_tools:
+            body = with_tools_as_text(body)
+        elif schema is not None and not tools:
+            del body["response_format"]
+            body["grammar"] = json_grammar(schema["schema"])
+        # A call written as text is only known as one when it is complete.
+        if body.get("stream") and (loaded.knows_tools or not tools):
             return httpx2.Response(
                 200, headers={"content-type": "text/event-stream"}, content=loaded.stream(body)
             )
-        answer = await asyncio.get_running_loop().run_in_executor(loaded.thread, loaded.complete, body)
-        status = int(answer["error"].get("code", 500)) if "error" in answer else 200
-        return httpx2.Response(status, json=answer)
+        whole = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
+        answer = await asyncio.get_running_loop().run_in_executor(loaded.thread, loaded.complete, whole)
+        if (error := answer.get("error")) is not None:
+            status = int(error.get("code", 500))
+            if error.get("type") == "exceed_context_size_error":
+                error["code"] = "context_length_exceeded"  # as OpenAI says it
+            return httpx2.Response(status, json=answer)
+        if tools and not loaded.knows_tools:
+            read_call(answer, tools)
+        if body.get("stream"):
+            events = f"data: {json.dumps(as_chunk(answer))}\n\ndata: [DONE]\n\n"
+            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=events)
+        return httpx2.Response(200, json=answer)
 
 
 class _Loaded:
@@ -110,6 +128,7 @@ class _Loaded:
             self._server = xllamacpp.Server(parameters)
         except RuntimeError as error:
             raise SpecError(f"llama.cpp cannot load this model: {error}", file=path) from error
+        self.knows_tools = template_has_tools(path)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="local-model")
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -149,20 +168,3 @@ def _load(path: Path) -> _Loaded:
 @cache
 def _load_once(path: Path) -> _Loaded:
     return _Loaded(path)
-
-
-def _grammar(schema: dict[str, Any]) -> str:
-    """An llguidance grammar for one JSON value of this schema."""
-    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": _GUIDANCE, **_closed(schema)})
-
-
-def _closed(schema: Any) -> Any:
-    """The schema with every object limited to the properties it names: else a small model invents more of them."""
-    if isinstance(schema, list):
-        return [_closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {key: _closed(value) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
-        closed.setdefault("additionalProperties", False)
-    return closed

@@ -43,7 +43,7 @@ def resolve(name: str, *, settings: Mapping[str, Any] | None = None, root: Path 
         CredentialsError: when the key is missing. MissingDependency: when a package or model file is.
         SpecError: for an unknown model or an impossible setting.
     """
-    from shiftright.models.layers import LayeredModel
+    from shiftright.models.layers import LayeredModel, address_of
     from shiftright.models.prices import FREE, UNKNOWN, Price, own_price
     from shiftright.models.retry import RetryPolicy
 
@@ -62,7 +62,7 @@ def resolve(name: str, *, settings: Mapping[str, Any] | None = None, root: Path 
     elif getattr(wrapped, "free", False):
         listed = FREE
     else:
-        listed = Price(wrapped.model_name, wrapped.system, wrapped.base_url)
+        listed = Price(wrapped.model_name, wrapped.system, address_of(wrapped))
     retry: RetryPolicy = getattr(wrapped, "retry", RetryPolicy())
     if (timeout := given.get("timeout")) is not None:
         retry = RetryPolicy(timeout_s=timeout, total_s=3 * timeout, attempts=retry.attempts)
