@@ -4,13 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shiftright.stats import BoundaryTest
-
-settings.register_profile("stats", deadline=None, max_examples=60, derandomize=True)
-settings.load_profile("stats")
 
 STREAMS = st.lists(st.one_of(st.floats(-1, 1), st.sampled_from([-1.0, 0.0, 1.0])), max_size=160)
 CAPS = st.one_of(st.none(), st.integers(1, 200))

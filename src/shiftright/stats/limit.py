@@ -74,7 +74,7 @@ def kl_inf(xs: ArrayLike, null: float, *, low: float) -> float:
     """
     values, counts = np.unique(np.asarray(xs, np.float64), return_counts=True)
     gains, weights = values - null, counts / counts.sum()
-    if weights @ gains <= 0.0:
+    if weights @ gains <= 1e-12 * float(np.abs(gains).max()):  # a mean on the null, but for rounding
         return 0.0
     if null <= low:
         return inf
