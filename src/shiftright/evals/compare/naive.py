@@ -39,7 +39,7 @@ def naive_answers(measured: Sequence[Measured], *, margin: float) -> tuple[GateA
 
 def _arrays(metric: Measured) -> tuple[Array, Array]:
     sides = (
-        np.array([np.mean([value or 0.0 for value in values]) for values in column], np.float64)
+        np.array([sum(value or 0.0 for value in values) / len(values) for values in column], np.float64)
         for column in (
             [case.new for case in metric.cases.values()],
             [case.old for case in metric.cases.values()],

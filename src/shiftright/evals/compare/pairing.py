@@ -61,6 +61,8 @@ def pair(old: Sequence[ResultRow], new: Sequence[ResultRow]) -> Pairing:
     """
     sides = old, new
     by_id = _index(sides, _id)
+    for rows in by_id or ():
+        _refuse_ambiguous(rows, "id")
     shared = [key for key in by_id[0] if key in by_id[1]] if by_id else []
     unlike = [key for key in shared if by_id and not _same_input(by_id[0][key], by_id[1][key])]
     by_input = _index(sides, _input) if unlike or len(shared) < FEWEST else None
@@ -125,7 +127,7 @@ def _pairing(
 ) -> Pairing:
     old, new = index
     for rows in index:
-        _refuse_ambiguous(rows, by)
+        _refuse_ambiguous(rows, by)  # by input, ids may differ
     pairs = [
         Pair(_name(key, rows, by), rows, new[key])
         for key, rows in old.items()
