@@ -23,7 +23,7 @@ RANKS = {
     "ship": 8, "monitor": 8, "improve": 8,
     "gateway": 9, "web": 9,
     "app": 10, "testing": 10, "pytest_plugin": 10,
-    "cli": 11,
+    "cli": 11, "__main__": 12,
 }  # fmt: skip
 FILES = sorted(path for path in ROOT.rglob("*.py") if "examples" not in path.parts)
 LONGEST_FILE, LONGEST_FUNCTION = 500, 60

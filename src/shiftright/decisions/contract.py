@@ -122,24 +122,42 @@ class ClauseTest:
         return natural(self.plan, min(max(x, self.plan.low), self.plan.high) if self.plan.unit else x)
 
     @property
+    def _fullest(self) -> SequentialTest:
+        """The test that has seen more: after a block the question of harm may have gone on."""
+        return self.harm if self.harm is not None and self.harm.n > self.release.n else self.release
+
+    @property
     def estimate(self) -> float | None:
-        mean = self.release.mean
+        mean = self._fullest.mean
         return None if mean is None else self.quantity(mean)
+
+    @property
+    def level(self) -> float:
+        """What ``interval`` covers, with at least this probability."""
+        return 1.0 - PLAIN_ERROR - max(self.plan.alpha, self.plan.red)
 
     def interval(self) -> tuple[float, float] | None:
         """Of the tested quantity; None before the first unit, and for a mean without a limit.
 
-        A 95 % confidence sequence, and where the clause has shipped also above ``bad``, which the test itself has shown
-        at alpha: both hold together with probability at least 1 - .05 - alpha (the row's ``level``).
+        A 95 % confidence sequence, cut off where a test has shown more: above ``bad`` once shipped (at alpha), below
+        the harmless level once harm is proven (at false_red). Together they hold at ``level``, by the union bound.
         """
-        found = self.release.interval(1.0 - PLAIN_ERROR) if self.release.n else None
+        found = self._fullest.interval(1.0 - PLAIN_ERROR) if self._fullest.n else None
         if found is None:
             return None
-        low, high = self.quantity(found[0]), self.quantity(found[1])
+        ends = sorted((self.quantity(found[0]), self.quantity(found[1])))
         if self.outcome == "pass":
-            bound = natural(self.plan, self.plan.bad)
-            low, high = (max(low, bound), high) if low <= high else (min(low, bound), high)
-        return (min(low, high), max(low, high))
+            ends = self._cut(ends, self.plan.bad, above=True)
+        elif self.harm_proven:
+            ends = self._cut(ends, self.plan.good if self.plan.kind == "max_drop" else self.plan.bad, above=False)
+        return (ends[0], ends[1])
+
+    def _cut(self, ends: list[float], bound: float, *, above: bool) -> list[float]:
+        """Keep the part above (or below) an increment's bound; a smaller quantity may be the better one."""
+        limit = natural(self.plan, bound)
+        rising = natural(self.plan, self.plan.high) >= natural(self.plan, self.plan.low)
+        low, high = ends
+        return [max(low, limit), max(high, limit)] if above == rising else [min(low, limit), min(high, limit)]
 
     @property
     def harm_proven(self) -> bool:
@@ -166,12 +184,12 @@ class ClauseTest:
             verdict=self.outcome,
             estimate=self.estimate,
             interval=self.interval(),
-            n=test.n,
+            n=self._fullest.n,
             ship_at=1.0 / plan.alpha,
             block_at=1.0 / plan.beta,
             e_ship=test.e_ship,
             e_block=test.e_block,
-            level=1.0 - PLAIN_ERROR - plan.alpha,
+            level=self.level,
             reason=words.reason(
                 plan,
                 decision=test.decision,

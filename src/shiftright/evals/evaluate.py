@@ -112,13 +112,14 @@ class GateRun:
 
     @property
     def known(self) -> bool:
-        """Is the verdict there, on these very ``must`` cases?"""
-        return self.decision.verdict is not None and self.decision.frozen.must == self.must_digest
+        """Is the answer there, on these very ``must`` cases: decided, or all cases used?"""
+        if self.frozen.must != self.must_digest or not self.consumed:
+            return False
+        return self.decision.verdict is not None or not self.decision.order.rest
 
     def stored(self) -> EvalRun:
-        """The verdict as it was decided."""
-        verdict = self.decision.verdict
-        assert verdict is not None
+        """The verdict as it was decided, or as it stands after every case there is."""
+        verdict = self.decision.verdict or self.contract.verdict()
         run = accounting.last_run(self.records, self.decision.row)
         return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
 
@@ -239,7 +240,7 @@ class GateRun:
         decided = self._decided(verdict) and not capped
         if self.decision.verdict is None:
             frozen = self.frozen
-            if decided:
+            if not self.contract.failed_must and not capped:
                 frozen = msgspec.structs.replace(frozen, must=self.must_digest)
             self.records.ledger.update_frozen(self.decision.row.id, msgspec.to_builtins(frozen))
             if decided:
