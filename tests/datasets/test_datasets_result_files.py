@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
 import zipfile
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shiftright.datasets import result_files
 from shiftright.datasets.result_files import ResultFile, ResultRow
@@ -216,6 +221,26 @@ def test_a_zip_that_is_no_log_and_one_with_a_damaged_member(tmp_path: Path) -> N
     path.write_bytes(bytes(data))
     with pytest.raises(DatasetError, match="damaged member"):
         result_files.read(path)
+
+
+DOCUMENTS = [json.loads(path.read_text()) for path in sorted(FILES.glob("*.json"))]
+JUNK: list[Any] = [None, 1, -1.5, True, "x", [], {}, [1], {"a": 1}]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(DOCUMENTS), st.randoms(use_true_random=False))
+def test_documents_of_another_shape_are_dataset_errors(tmp_path: Path, document: Any, random: Random) -> None:
+    def damaged(value: Any) -> Any:
+        if random.random() < 0.01:
+            return random.choice(JUNK)
+        if isinstance(value, dict):
+            return {key: damaged(item) for key, item in value.items()}
+        return [damaged(item) for item in value] if isinstance(value, list) else value
+
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(damaged(document)))
+    with contextlib.suppress(DatasetError):
+        assert result_files.read(path).rows
 
 
 def test_nan_of_python_tools_is_a_missing_score(tmp_path: Path) -> None:

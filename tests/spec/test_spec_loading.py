@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shiftright import spec
 from shiftright.core.spec import Confidence
@@ -288,6 +291,21 @@ def test_the_digest_covers_what_decides_and_nothing_else(folder: Path) -> None:
     rubric = digest()
     (folder / "triage.py").write_text("def shape(ctx): return 1.0\n")
     assert digest() != rubric
+
+
+SYNTAX = st.sampled_from(
+    ["{", "}", "[", "]", ":", ",", "\n", "'", "&a", "*a", "!!x", "- ", "?", "|", "<<", "%", "-1", "null"]
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, len(FULL)), st.integers(0, 6), SYNTAX), min_size=1, max_size=4))
+def test_no_damage_raises_anything_but_a_spec_error(folder: Path, damage: list[tuple[int, int, str]]) -> None:
+    text = FULL
+    for at, width, syntax in damage:
+        text = text[:at] + syntax + text[at + width :]
+    with contextlib.suppress(SpecError):
+        spec.load(write(folder, text))
 
 
 def test_merge_keys_and_aliases_are_plain_yaml(folder: Path) -> None:

@@ -30,7 +30,7 @@ def find(name_or_path: str, root: str | Path) -> Path:
         UsageError: for an unknown name (with the nearest one), or one that two contracts have.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     if (path / FILE_NAME).is_file():
         return path / FILE_NAME

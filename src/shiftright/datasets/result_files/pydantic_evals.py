@@ -13,18 +13,19 @@ class PydanticEvals:
     general = False
 
     def recognises(self, source: Source) -> bool:
-        document = source.json
-        if not isinstance(document, dict) or not isinstance(document.get("cases"), list):
-            return False
-        first = next(iter([*document["cases"], *(document.get("failures") or [])]), None)
+        first = next(iter(_cases(source.json)), None)
         return (
             isinstance(first, dict) and "inputs" in first and ("scores" in first or "error_message" in first)
         )
 
     def read(self, source: Source) -> ResultFile:
-        document = source.json
-        cases = [*document["cases"], *(document.get("failures") or [])]
-        return ResultFile("pydantic_evals", tuple(_row(case) for case in cases))
+        return ResultFile("pydantic_evals", tuple(_row(case) for case in _cases(source.json)))
+
+
+def _cases(document: Any) -> list[Any]:
+    """Cases that ran, then those whose task failed."""
+    parts = [document.get("cases"), document.get("failures")] if isinstance(document, dict) else []
+    return [case for part in parts if isinstance(part, list) for case in part]
 
 
 def _row(case: dict[str, Any]) -> ResultRow:
@@ -42,7 +43,7 @@ def _row(case: dict[str, Any]) -> ResultRow:
         output=case.get("output"),
         expected=case.get("expected_output"),
         scores=scores,
-        failure=failure,
+        failure=None if failure is None else str(failure),
         latency_s=number_of(case.get("task_duration")),
         cost_usd=number_of(metrics.get("cost")),
     )

@@ -30,7 +30,12 @@ def read(path: str | Path) -> ResultFile:
     reader = next((r for r in sorted(readers, key=lambda r: r.general) if r.recognises(source)), None)
     if reader is None:
         raise _foreign(source, readers)
-    found = reader.read(source)
+    try:
+        found = reader.read(source)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as cause:
+        # Foreign documents may have any shape; a reader looks for its tool's and need not check every level.
+        message = f"looks like {reader.title}, but a row has another shape ({type(cause).__name__}: {cause})"
+        raise source.error(message) from cause
     if not found.rows:
         raise source.error(f"is a file of {reader.title} without results")
     return finished(found)
