@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from feature_calls import Load
 
 from shiftright import features
-from shiftright.core.answer import Answer
 from shiftright.core.spec import Spec, Variant
 from shiftright.features import LoadedFeature
-
-Load = Callable[..., LoadedFeature]
 
 
 @pytest.fixture
@@ -31,15 +27,3 @@ def load(tmp_path: Path) -> Load:
         return features.load(spec, "plain")
 
     return load
-
-
-def answer(loaded: LoadedFeature, value: Any, **options: Any) -> Answer:
-    """One call in a loop of its own."""
-
-    async def once() -> Answer:
-        try:
-            return await features.call(loaded, value, **{"case_id": "c1", **options})
-        finally:
-            await loaded.close()
-
-    return asyncio.run(once())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Load, answer
+from feature_calls import Load, answer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -314,3 +314,19 @@ def test_a_missing_key_stops(load: Load, monkeypatch: pytest.MonkeyPatch) -> Non
     """
     with pytest.raises(CredentialsError, match="OPENAI_API_KEY"):
         answer(load(code, model="openai:gpt-5"), "hi")
+
+
+@pytest.mark.parametrize("rest", ["return 'other'", "raise ValueError('fallback failed')"])
+def test_a_swallowed_cap_does_not_become_an_answer(load: Load, tmp_path: Path, rest: str) -> None:
+    (tmp_path / "answers.jsonl").write_text('{"case_id": "c1", "output": "billing"}\n')
+    code = f"""
+        from shiftright.features import Context
+        async def run(x, ctx: Context):
+            try:
+                return await ctx.ask(x)
+            except Exception:
+                pass
+            {rest}
+    """
+    with pytest.raises(CapReached):
+        answer(load(code, model="recorded:answers.jsonl"), "hi", budget=Budget(max_calls=0))

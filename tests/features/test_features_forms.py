@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Load, answer
+from feature_calls import Load, answer
 
 from shiftright.core.answer import Failure
 from shiftright.errors import DatasetError, PromptError, SpecError

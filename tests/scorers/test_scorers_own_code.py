@@ -165,7 +165,9 @@ def test_the_digest_of_a_rubric_is_its_content_wherever_it_lies(tmp_path: Path) 
         (tmp_path / folder).mkdir()
         rubric = tmp_path / folder / "polite.md"
         rubric.write_text("Be polite.")
-        found.add(digest(tmp_path / folder, "judge", rubric=str(rubric), labels=str(tmp_path / folder / "x.jsonl")))
+        found.add(
+            digest(tmp_path / folder, "judge", rubric=str(rubric), labels=str(tmp_path / folder / "x.jsonl"))
+        )
     assert len(found) == 1
     rubric.write_text("Be rude.")
     assert digest(tmp_path / "b", "judge", rubric=str(rubric)) not in found

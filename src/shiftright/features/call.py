@@ -49,7 +49,7 @@ async def call(
 
     Raises:
         Error: what no further call can get past (cap, credentials, store, cases, missing dependency, a broken
-            contract or prompt), also where the feature's code wrapped or replaced it.
+            contract or prompt), also where the feature's code wrapped, replaced or swallowed it.
     """
     scope = CallScope(case_id, repeat, cache, budget, timeout_s)
     token = active.set((loaded.spec.feature, loaded.variant))
@@ -91,13 +91,18 @@ async def _answer(
             replied = output
             output = output.output
         output = to_plain(output)
+        if scope.stopped is not None:
+            raise scope.stopped
     except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
         raise
-    except BaseException as cause:  # noqa: BLE001  a feature's failure is data, a SystemExit of its code too
+    except BaseException as cause:
+        # A failure of the feature's code is data, its SystemExit too.
         if isinstance(cause, TimeoutError) and timeout_s is not None and perf_counter() - start >= timeout_s:
             cause = _Overdue(timeout_s)
         output = None
         failure = _failure(cause)
+        if scope.stopped is not None:
+            raise scope.stopped from cause
     wall = perf_counter() - start if measured is None else measured
     meter = scope.meter
     return Answer(

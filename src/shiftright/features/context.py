@@ -10,7 +10,8 @@ import msgspec
 
 from shiftright.core.case import Message
 from shiftright.core.spec import Variant
-from shiftright.errors import PromptError, SpecError
+from shiftright.errors import Error, PromptError, SpecError
+from shiftright.models.scope import current
 from shiftright.tracing.recorder import OpenSpan, span
 
 if TYPE_CHECKING:
@@ -115,7 +116,12 @@ class Context:
             merged = {
                 k: v for k, v in {**settings, **self.variant.settings}.items() if k not in _NOT_FOR_MODELS
             }
-            self._models[key] = models.resolve(name, settings=merged, root=self.variant.root)
+            try:
+                self._models[key] = models.resolve(name, settings=merged, root=self.variant.root)
+            except Error as error:
+                if (scope := current()) is not None:
+                    scope.note(error)
+                raise
         return self._models[key]
 
 

@@ -105,11 +105,18 @@ class LayeredModel(WrapperModel):
 
         began = perf_counter()
         with span(self._span_name) as step:
-            if scope is None or scope.cache is None or self.replayed:
-                reply = await ask()
-            else:
-                digest = request_digest(self._identity, dict(settings), messages, model_request_parameters)
-                reply = await _flights.through(scope.cache, digest, scope.repeat, ask)
+            try:
+                if scope is None or scope.cache is None or self.replayed:
+                    reply = await ask()
+                else:
+                    digest = request_digest(
+                        self._identity, dict(settings), messages, model_request_parameters
+                    )
+                    reply = await _flights.through(scope.cache, digest, scope.repeat, ask)
+            except Error as error:
+                if scope is not None:
+                    scope.note(error)
+                raise
             return self._counted(reply, messages, scope, step, perf_counter() - began)
 
     @asynccontextmanager
@@ -137,9 +144,10 @@ class LayeredModel(WrapperModel):
                     response, model_request_parameters=model_request_parameters, replay_events=True
                 )
                 return
-            reserved = self._reserve(messages, settings, scope)
+            reserved = 0.0
             cost: float | None = None
             try:
+                reserved = self._reserve(messages, settings, scope)
                 async with slot(self._provider_key, self.concurrency):
                     asked = perf_counter()
                     async with bounded(
@@ -153,7 +161,9 @@ class LayeredModel(WrapperModel):
                         yield stream
                     response, took = stream.get(), perf_counter() - asked
                 cost = self._cost(response, took)
-            except Error:
+            except Error as error:
+                if scope is not None:
+                    scope.note(error)
                 self._count_failure(scope, perf_counter() - began)
                 raise
             finally:

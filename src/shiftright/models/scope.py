@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 import msgspec
 
+from shiftright.errors import Error, ModelError
 from shiftright.models.budget import Budget
 from shiftright.models.cache import ModelCache
 from shiftright.models.meter import Meter
@@ -22,7 +23,8 @@ class CallScope(msgspec.Struct):
     """One call of a feature, as its model calls see it.
 
     ``repeat`` counts repeated measurements of the same case: each is asked and cached on its own. ``timeout_s``
-    bounds one model call with all its retries. ``calls`` counts the model calls begun so far.
+    bounds one model call with all its retries. ``calls`` counts the model calls begun so far. ``stopped`` is the
+    first error that no further call can get past: a feature that catches everything must not hide a reached cap.
     """
 
     case_id: str = ""
@@ -32,6 +34,12 @@ class CallScope(msgspec.Struct):
     timeout_s: float | None = None
     meter: Meter = msgspec.field(default_factory=Meter)
     calls: int = 0
+    stopped: Error | None = None
+
+    def note(self, error: Error) -> None:
+        """Remember an error of a model call if it stops a run."""
+        if self.stopped is None and not isinstance(error, ModelError):
+            self.stopped = error
 
 
 _current: ContextVar[CallScope | None] = ContextVar("shiftright.models", default=None)

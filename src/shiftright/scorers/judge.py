@@ -97,9 +97,13 @@ class Judge:
         return (found.score - low) / (high - low), str(found.score), found.reason
 
     async def _compared(self, ctx: ScoreContext) -> tuple[float, str, str]:
-        if ctx.other is None or ctx.other.failure is not None:
+        if ctx.other is None:
             raise ScorerError(f"case {ctx.case.id}: there is no output of the other side to compare with")
+        if ctx.other.failure is not None:
+            return 1.0, "win", f"the other side failed: {ctx.other.failure.kind}"
         mine, theirs = self._part(ctx.answer, ctx), self._part(ctx.other, ctx)
+        if mine == theirs:
+            return 0.5, "tie", "the outputs are the same"
         first, second = await asyncio.gather(
             self._ask(ctx, {"OUTPUT A": mine, "OUTPUT B": theirs}),
             self._ask(ctx, {"OUTPUT A": theirs, "OUTPUT B": mine}),

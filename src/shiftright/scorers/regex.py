@@ -9,7 +9,7 @@ from shiftright.core.spec import Check
 from shiftright.errors import ScorerError, SpecError
 from shiftright.scorers import fields
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 0.5
 """A pattern that backtracks without end on some output fails the measurement instead of stopping the run."""
 
 
