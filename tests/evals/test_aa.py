@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from projects import Project
 from recorded_rows import coin, run
 
 from shiftright.errors import UsageError
 from shiftright.evals.compare import AaReport, aa
+from shiftright.evals.compare.stored import aa_feature
+from shiftright.evals.planning import plan_feature
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "shiftright" / "examples" / "compare"
 
@@ -90,9 +94,69 @@ def test_groups_are_drawn_whole() -> None:
     assert found.gates[-1].flips <= 0.05
 
 
-def test_json_is_finite(tmp_path: Path) -> None:
+def test_json_is_finite() -> None:
     rows = run([1.0, 0.0] * 20)
     decoded = msgspec.json.decode(msgspec.json.encode(aa(rows, run([0.0, 1.0] * 20), replications=50)))
     assert decoded["margins"] == {"score": 0.03}
     assert "Infinity" not in str(decoded)
     assert decoded["metrics"] == ["score"]
+
+
+# Right three times in four, at random: two answers to one text differ.
+FLAKY = """\
+import random
+
+async def echo(text: str) -> str:
+    return text if random.random() < 0.75 else "wrong"
+
+def wrong(output, expected):
+    return output == "wrong"
+"""
+SPEC = """\
+feature: echo
+run: echo:echo
+baseline: old
+variants:
+  old: {flip: 0}
+  new: {flip: 1}
+cases: {dev: dev.jsonl, gate: cases.jsonl}
+checks:
+  right: {score: exact, max_drop: 10 points}
+  wrong: {score: "echo:wrong", at_most: 40%}
+  polite: {judge: polite.md, at_least: 90%}
+"""
+
+
+def feature_report(project: Project) -> AaReport:
+    async def report() -> AaReport:
+        with project.records() as records:
+            return await aa_feature("echo", project.settings, records, replications=60)
+
+    return asyncio.run(report())
+
+
+def test_a_features_stored_repeats(tmp_path: Path) -> None:
+    project = Project(tmp_path, SPEC, FLAKY, cases=10)
+    project.write_cases([project.case(i) for i in range(100, 160)], "dev.jsonl")
+    (tmp_path / "polite.md").write_text("Is it polite?")
+    with pytest.raises(UsageError) as caught:
+        feature_report(project)
+    assert "shiftright plan echo" in str(caught.value)
+    without_judge = SPEC.replace("  polite: {judge: polite.md, at_least: 90%}\n", "")
+    (tmp_path / "spec.yaml").write_text(without_judge)
+
+    async def plan() -> None:
+        with project.records() as records:
+            await plan_feature("echo", project.settings, records)
+
+    asyncio.run(plan())
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    found = feature_report(project)
+    assert (found.subject, found.runs, found.cases) == ("echo (old)", ("old #1", "old #2"), 60)
+    assert found.metrics == ("right", "wrong")
+    assert found.margins == {"right": pytest.approx(0.10), "wrong": pytest.approx(0.03)}
+    assert found.noise[0].mean == pytest.approx(found.noise[1].mean)
+    assert found.noise[0].within > 0.05
+    assert found.gates[-1].flips <= 0.1
+    assert "polite: a judge, left out" in found.notes
+    assert "wrong has no max_drop: 3 points taken" in found.notes

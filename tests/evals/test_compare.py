@@ -17,6 +17,7 @@ from shiftright.errors import DatasetError, UsageError
 from shiftright.evals.compare import compare
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "shiftright" / "examples" / "compare"
+DATA = Path(__file__).parents[1] / "data" / "result_files"
 RIGHT = [1.0, 1.0, 1.0, 0.0]
 
 
@@ -107,7 +108,9 @@ def test_a_missing_score_is_the_worst_for_the_new_file_whichever_lacks_it() -> N
     for old, new in ((full, holes), (holes, full)):
         found = compare(old, new)
         assert found.checks[0].estimate == pytest.approx(-5 / 50)
-        assert any("5 cases lack a value" in note for note in found.notes)
+        assert any(
+            "with a value in one file only: 5 (case-0, case-1, case-2, …)" in note for note in found.notes
+        )
 
 
 def test_a_metric_that_neither_file_has_for_a_case_does_not_concern_it() -> None:
@@ -117,7 +120,7 @@ def test_a_metric_that_neither_file_has_for_a_case_does_not_concern_it() -> None
     ]
     found = compare(part, part)
     assert {row.check: row.n for row in found.checks} == {"all": 100, "some": 40}
-    assert "some: 60 paired cases have no value in either file and do not count" in found.notes
+    assert "some: paired cases without a value in either file do not count: 60" in found.notes
 
 
 def test_repeats_are_averaged_within_their_case() -> None:
@@ -257,13 +260,42 @@ def test_the_shipped_example() -> None:
     assert found.slices
 
 
-def test_inspect_logs(tmp_path: Path) -> None:
-    log = Path(__file__).parents[1] / "data" / "result_files"
-    logs = sorted(log.rglob("*.eval"))
-    if not logs:
-        pytest.skip("no inspect log is shipped")
-    found = compare(logs[0], logs[0])
-    assert (found.merge, found.broke, found.fixed) == ("yes", (), ())
+@pytest.mark.parametrize(
+    ("name", "pairs", "metrics"),
+    [
+        ("deepeval_run.json", 3, ["Same"]),
+        ("inspect/epochs_zstandard.eval", 2, ["match", "includes"]),
+        ("inspect/unscored.eval", 10, ["exact"]),
+        ("mlflow_eval_results_table.json", 3, ["same"]),
+        ("promptfoo_one_provider.json", 3, ["score", "passed", "same"]),
+        ("promptfoo_two_providers.json::plain", 3, ["score", "passed"]),
+        ("pydantic_evals_report.json", 3, ["length", "EqualsExpected"]),
+        ("pytest_junit.xml", 3, ["passed", "score"]),
+    ],
+)
+def test_files_of_real_tools_against_themselves(name: str, pairs: int, metrics: list[str]) -> None:
+    file = str(DATA / name)
+    found = compare(file, file)
+    assert (found.pairs, found.verdict, found.merge) == (pairs, "inconclusive", "yes")
+    assert [row.check for row in found.checks][: len(metrics)] == metrics
+    assert found.broke == found.fixed == found.only_old == found.only_new == ()
+    msgspec.json.encode(found)
+
+
+def test_one_provider_against_the_other_in_one_file() -> None:
+    file = str(DATA / "promptfoo_two_providers.json")
+    found = compare(f"{file}::plain", f"{file}::shout")
+    assert (found.pairs, found.baseline.rsplit("::")[-1], found.variant.rsplit("::")[-1]) == (
+        3,
+        "plain",
+        "shout",
+    )
+
+
+def test_what_a_reader_says_is_passed_on_with_the_file() -> None:
+    rows = [ResultRow(str(i), scores={"exact": 1.0}) for i in range(1, 11)]
+    found = compare(DATA / "inspect" / "unscored.eval", rows)
+    assert any(note.startswith("old file: The file has no scores") for note in found.notes)
 
 
 @settings(max_examples=40, deadline=None)

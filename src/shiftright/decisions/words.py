@@ -116,7 +116,8 @@ def needs(plan: ClausePlan, n: int, variance: float | None = None) -> str:
     gap = _gap(plan, plan.gap)
     if sees <= plan.gap:
         return f"{n} {units(n)} so far; {gap} need about {_round(wanted)}"
-    return f"your {n} {units(n)} resolve {_gap(plan, sees)}; {gap} need about {_round(wanted)}, or widen the margin"
+    seen = f"resolve {_gap(plan, sees)}" if sees < plan.good - plan.low else "are too few to tell anything"
+    return f"your {n} {units(n)} {seen}; {gap} need about {_round(wanted)}, or widen the margin"
 
 
 def _gap(plan: ClausePlan, gap: float) -> str:

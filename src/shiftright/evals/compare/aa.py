@@ -17,6 +17,7 @@ from shiftright.evals.compare.pairing import Pair, Rows, pair
 from shiftright.evals.compare.sources import Recorded, Source, open_source
 
 REPLICATIONS = 400
+FEW = 20
 MORE_RUNS = (
     "Run it again: shiftright aa FIRST SECOND; or with repeats: promptfoo --repeat 3, inspect --epochs 3."
 )
@@ -76,6 +77,8 @@ def report(
         raise UsageError("nothing ran twice: a single run does not show how much it varies", hint=hint)
     if len(again) < len(cases):
         notes.append(f"{len(cases) - len(again)} of {len(cases)} cases ran only once: left out")
+    if len(again) < FEW:
+        notes.append(f"{len(again)} cases are few: the shares are rough")
     found = measure(
         [Pair(case.case_id, case.rows, case.rows) for case in again], metric=metric, scales=scales
     )

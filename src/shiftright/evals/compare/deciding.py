@@ -21,7 +21,7 @@ from shiftright.evals.compare.comparison import Comparison
 from shiftright.evals.compare.metrics import Measured, Scales, failed, measure
 from shiftright.evals.compare.naive import naive_answers
 from shiftright.evals.compare.pairing import Pair, pair
-from shiftright.evals.compare.sources import Source, open_source
+from shiftright.evals.compare.sources import Recorded, Source, open_source
 from shiftright.evals.compare.unit_means import UnitMeans
 
 # The order of the pairs is a hash of seed and id: the same pairs always come in the same order, so that comparing
@@ -85,7 +85,7 @@ def compare(
         broke=broke,
         fixed=fixed,
         naive=naive_answers(found.measured, margin=margin),
-        notes=(*before.warnings, *after.warnings, *pairing.notes, *found.notes, *_failures(pairing.pairs)),
+        notes=(*_warnings(before, after), *pairing.notes, *found.notes, *_failures(pairing.pairs)),
     )
 
 
@@ -184,6 +184,15 @@ def _checked(scales: Mapping[str, tuple[float, float]]) -> Scales:
                 f"the scale of {name} has no width", hint=f"--scale {name}=WORST:BEST, such as 1:5"
             )
     return scales
+
+
+def _warnings(before: Recorded, after: Recorded) -> list[str]:
+    """What the readers said, with the file where only one of them said it."""
+    both = [warning for warning in before.warnings if warning in after.warnings]
+    sides = (("old", before.warnings), ("new", after.warnings))
+    return both + [
+        f"{name} file: {said}" for name, warnings in sides for said in warnings if said not in both
+    ]
 
 
 def _failures(pairs: Sequence[Pair]) -> list[str]:

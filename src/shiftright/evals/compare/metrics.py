@@ -136,11 +136,11 @@ def _values(
         cases[pair.case_id] = values
     notes = []
     if absent:
-        notes.append(f"{name}: {absent} paired cases have no value in either file and do not count")
+        notes.append(f"{name}: paired cases without a value in either file do not count: {absent}")
     if missing:
         shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         notes.append(
-            f"{name}: {len(missing)} cases lack a value ({shown}): the worst is taken for the new file"
+            f"{name}: cases with a value in one file only: {len(missing)} ({shown}), the worst for the new file"
         )
     return cases, notes
 

@@ -170,12 +170,9 @@ def _unpaired(
             "and inputs do not match either",
             hint="Compare two runs on the same cases; ids that count positions do not name a case.",
         )
-    shown = " and ".join(
-        _few(row.case_id or "a row without an id" for row in rows) or "no row" for rows in sides
-    )
+    shown = " and ".join(_few(row.case_id or "a row without an id" for row in rows) for rows in sides)
     return UsageError(
-        f"{len(shared) or 'no'} case{'' if len(shared) == 1 else 's'} in both files; at least {FEWEST} are needed "
-        f"(they begin with {shown})",
+        f"{_cases(len(shared))} in both files; at least {FEWEST} are needed (the files begin with {shown})",
         hint="Both runs need the same case ids (a column id or case_id) or the same inputs.",
     )
 
