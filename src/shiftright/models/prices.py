@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -84,10 +85,10 @@ def own_price(settings: Mapping[str, Any]) -> Price | None:
 
 
 def prices_as_of() -> str:
-    """Which price list the list prices are from: its version and the date of its latest dated price."""
+    """Which price list the list prices are from: its version and its latest price change up to today."""
     from importlib.metadata import version
 
-    return f"genai-prices {version('genai-prices')} ({_latest_price_date()})"
+    return f"genai-prices {version('genai-prices')} ({_latest_change()})"
 
 
 def _amount(key: str, value: Any) -> float:
@@ -125,7 +126,7 @@ def _list_price(model: str, provider: str | None, base_url: str | None, usage: U
 
 
 @lru_cache(maxsize=1)
-def _latest_price_date() -> str:
+def _latest_change() -> str:
     from genai_prices.data_snapshot import get_snapshot
 
     dates = [
@@ -136,4 +137,6 @@ def _latest_price_date() -> str:
         for conditional in model.prices
         if (date := getattr(conditional.constraint, "start_date", None)) is not None
     ]
-    return max(dates).isoformat() if dates else "no date"
+    # The list also announces changes to come.
+    today = datetime.now(UTC).date()
+    return max((date.isoformat() for date in dates if date <= today), default="undated")
