@@ -121,6 +121,13 @@ def test_touches_say_what_counts(project: Path) -> None:
     assert digest(project, "zero") != before
 
 
+def test_wide_patterns_leave_hidden_folders_out(project: Path) -> None:
+    (project / "spec.yaml").write_text(CONTRACT + "touches: ['**/*.py']\n")
+    before = digest(project, "zero")
+    write(project, {".shiftright/baselines/abc/feature.py": "", "__pycache__/x.py": ""})
+    assert digest(project, "zero") == before
+
+
 def test_the_digest_is_the_same_in_another_process(project: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from shiftright import features, spec\n"

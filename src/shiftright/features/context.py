@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -111,17 +112,22 @@ class Context:
         """The model with ``settings`` under the variant's own."""
         key = (name, msgspec.json.encode(settings) if settings else b"")
         if key not in self._models:
-            from shiftright import models
-
             merged = {
                 k: v for k, v in {**settings, **self.variant.settings}.items() if k not in _NOT_FOR_MODELS
             }
+            scope = current()
+            began = perf_counter()
+            from shiftright import models
+
             try:
                 self._models[key] = models.resolve(name, settings=merged, root=self.variant.root)
             except Error as error:
-                if (scope := current()) is not None:
+                if scope is not None:
                     scope.note(error)
                 raise
+            if scope is not None:
+                # Only the first call imports the provider's library: no latency of the feature.
+                scope.meter.waited_s += perf_counter() - began
         return self._models[key]
 
 

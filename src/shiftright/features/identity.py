@@ -67,7 +67,7 @@ def files(spec: Spec, variant: Variant, kind: str, module: str | None) -> set[Pa
     }
     apart = _apart(spec)
     if spec.touches:
-        code = {path for pattern in spec.touches for path in root.glob(pattern) if path.is_file()}
+        code = {path for pattern in spec.touches for path in root.glob(pattern) if _is_source(path, root)}
         return own | (code - others - apart)
     if kind in ("prompt", "url"):
         return own
@@ -124,6 +124,13 @@ def _folder(root: Path) -> Iterator[Path]:
                     todo.append(path)
             elif path.suffix in _CODE:
                 yield path.resolve()
+
+
+def _is_source(path: Path, root: Path) -> bool:
+    """Whether a pattern may mean this file: byte code and hidden folders (records, old copies) are never meant."""
+    return path.is_file() and not any(
+        part == "__pycache__" or part.startswith(".") for part in path.relative_to(root).parts
+    )
 
 
 def _words(spec: Spec, variant: Variant, root: Path) -> Iterator[Path]:
