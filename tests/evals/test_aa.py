@@ -12,8 +12,7 @@ from projects import Project
 from recorded_rows import coin, run
 
 from shiftright.errors import UsageError
-from shiftright.evals.compare import AaReport, aa
-from shiftright.evals.compare.stored import aa_feature
+from shiftright.evals.compare import AaReport, aa, aa_feature
 from shiftright.evals.planning import plan_feature
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "shiftright" / "examples" / "compare"

@@ -12,7 +12,7 @@ from shiftright.core.spec import Check, Clause, Confidence
 from shiftright.core.verdict import Calls, CheckRow, Merge, Outcome, Verdict
 from shiftright.decisions import words
 from shiftright.decisions.clauses import fixed_size, increment, plan_clause
-from shiftright.decisions.contract import ClauseTest, Frozen
+from shiftright.decisions.contract import PLAIN_ERROR, ClauseTest, Frozen
 from shiftright.decisions.order import Step, arrange
 from shiftright.decisions.units import CaseScores
 from shiftright.errors import UsageError
@@ -126,16 +126,20 @@ class MetricTest:
         )
 
     def row(self, target: str) -> CheckRow:
-        """Estimate and interval are of all cases."""
-        means, row = self.means, self._test.row(target)
+        """Estimate and interval are of all cases; the interval is cut off where more was proven, as in an eval."""
+        means, bad, good = self.means, self.plan.bad, self.plan.good
+        row = self._test.row(target)
         outcome, reason = row.verdict, row.reason
-        if (outcome == "pass" and means.mean <= self.plan.bad) or (
-            outcome == "fail" and means.mean >= self.plan.good
-        ):
+        if (outcome == "pass" and means.mean <= bad) or (outcome == "fail" and means.mean >= good):
             outcome = "inconclusive"
             reason = f"{reason}, but all {len(means)} together do not bear it out"
+        low, high = means.interval(1.0 - PLAIN_ERROR)
+        if outcome == "pass":
+            low, high = max(low, bad), max(high, bad)
+        elif self.harmful:
+            low, high = min(low, good), min(high, good)
         return msgspec.structs.replace(
-            row, verdict=outcome, reason=reason, estimate=means.mean, interval=means.interval(), n=len(means)
+            row, verdict=outcome, reason=reason, estimate=means.mean, interval=(low, high), n=len(means)
         )
 
 

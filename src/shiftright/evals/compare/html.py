@@ -13,13 +13,9 @@ from shiftright.evals.report.visible import shown
 
 _SHOWN = 20
 _LONGEST = 400
-_COLOURS = {
-    "yes": "#1a7f4b",
-    "pass": "#1a7f4b",
-    "no": "#b42318",
-    "fail": "#b42318",
-    "inconclusive": "#8a6100",
-}
+_GREEN, _RED, _AMBER = "#1a7f4b", "#b42318", "#8a6100"
+_COLOURS = {"yes": _GREEN, "pass": _GREEN, "no": _RED, "fail": _RED, "inconclusive": _AMBER}
+_BADGE = "color:#fff;padding:1px 8px;border-radius:4px;white-space:nowrap"  # readable on light and dark pages
 _CELL = "text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-top:1px solid rgba(128,128,128,.3)"
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "yes": "✓", "no": "✗"}
 
@@ -45,7 +41,7 @@ def render_html(found: Findings) -> str:
     parts = [
         f'<p style="font-size:1.2em;margin:0 0 4px">{answers}</p>',
         f'<p style="margin:0 0 8px">{escape(pairing_line(found))}</p>',
-        _table(("check", "change", "95 % interval", "cases", "", "why"), rows),
+        _table(("check", "change", "interval", "cases", "", "why"), rows),
         _table(("metric", "old", "new", "cases"), levels),
         _table(("slice that got worse", "metric", "change", "cases"), worse),
         _cases("Broke", found.broke),
@@ -60,8 +56,8 @@ class _Answer(str):
 
 
 def _answer(word: str) -> str:
-    sign, colour = _SIGNS.get(word, ""), _COLOURS.get(word, "inherit")
-    return f'<strong style="color:{colour}">{sign} {escape(word)}</strong>'
+    sign, colour = _SIGNS.get(word, ""), _COLOURS.get(word, "#555")
+    return f'<strong style="background:{colour};{_BADGE}">{sign} {escape(word)}</strong>'
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -10,7 +10,7 @@ from shiftright import datasets, scorers
 from shiftright import spec as specs
 from shiftright.core.answer import Answer
 from shiftright.core.case import Case
-from shiftright.core.spec import Check, Spec
+from shiftright.core.spec import Spec
 from shiftright.datasets.result_files import ResultRow
 from shiftright.errors import UsageError
 from shiftright.evals.compare.aa import REPLICATIONS, report
@@ -26,12 +26,17 @@ _JUDGE = "judge"
 
 
 async def aa_feature(
-    feature: str, settings: Settings, records: Records, *, replications: int = REPLICATIONS
+    feature: str,
+    settings: Settings,
+    records: Records,
+    *,
+    margin: float | None = None,
+    replications: int = REPLICATIONS,
 ) -> AaReport:
     """How often would gates turn away this feature's unchanged baseline? Nothing is run: stored answers are scored.
 
-    Each check on the output has its own ``max_drop`` as margin, 3 points without one. Judges are left out, since asking
-    them costs.
+    ``margin`` is the largest harmless drop; without it each check has its own ``max_drop``, or 3 points. Judges are
+    left out, since asking them costs.
 
     Raises:
         UsageError: for an unknown feature, when no check can be scored, or no answer was repeated.
@@ -48,26 +53,21 @@ async def aa_feature(
     if not rows:
         raise UsageError(f"no answers of {spec.feature} ({side.name}) are stored", hint=again)
     notes = [f"{check.name}: a judge, left out" for check in spec.checks if check.score == _JUDGE]
-    notes += [
-        f"{check.name} has no max_drop: 3 points taken"
-        for check in checks
-        if check.clause("max_drop") is None
-    ]
+    drops = {check.name: clause.bound for check in checks if (clause := check.clause("max_drop"))}
+    if margin is None:
+        notes += [
+            f"{check.name} has no max_drop: 3 points taken" for check in checks if check.name not in drops
+        ]
     return report(
         [Recorded(side.name, rows, tuple(notes))],
         f"{spec.feature} ({side.name})",
-        margin=_MARGIN,
-        margins={check.name: _drop(check) for check in checks},
+        margin=_MARGIN if margin is None else margin,
+        margins=drops if margin is None else {},
         scales={check.name: (1.0, 0.0) for check in checks if check.clause("at_most")},
         confidence=spec.confidence,
         replications=replications,
         hint=again,
     )
-
-
-def _drop(check: Check) -> float:
-    clause = check.clause("max_drop")
-    return clause.bound if clause else _MARGIN
 
 
 async def _rows(spec: Spec, side: Side, records: Records) -> tuple[ResultRow, ...]:
