@@ -16,8 +16,8 @@ from shiftright.settings import Settings
 
 
 class ExpectedCost(msgspec.Struct, frozen=True):
-    """At most ``calls`` calls of ``models`` for ``cost_usd`` (None where no price is known), one model call per case and
-    side; ``prices`` says how old the prices are."""
+    """At most ``calls`` calls of ``models`` for ``cost_usd`` (None where no price is known), one model call per case
+    and side; ``prices`` says how old the prices are."""
 
     models: tuple[str, ...]
     calls: int

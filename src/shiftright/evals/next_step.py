@@ -41,7 +41,9 @@ def next_step(settings: Settings, records: Records | None) -> NextStep:
     """``records`` is None where there are none yet. Loads the features' code to see what has been decided."""
     paths = specs.discover(settings.root)
     if not paths:
-        return NextStep(0, "write a contract", f"there is no spec.yaml under {settings.root}", "shiftright init")
+        return NextStep(
+            0, "write a contract", f"there is no spec.yaml under {settings.root}", "shiftright init"
+        )
     steps = [step for path in paths for step in _of_contract(path, settings, records)]
     return min(steps, key=lambda step: step.rank)
 
@@ -63,7 +65,15 @@ def _of_contract(path: Path, settings: Settings, records: Records | None) -> Ite
         why = f"{units} gate cases resolve little: " + _widest(seen.checks)
         yield NextStep(3, "add cases", why, f"shiftright check {name}", name)
     decided = list(_variants(spec, settings, records))
-    yield from decided or [NextStep(9, "add a variant to try", f"{name} has only its baseline", f"shiftright run {name} --case ID", name)]
+    yield from decided or [
+        NextStep(
+            9,
+            "add a variant to try",
+            f"{name} has only its baseline",
+            f"shiftright run {name} --case ID",
+            name,
+        )
+    ]
 
 
 def _widest(checks: tuple[ClauseOutlook, ...]) -> str:
@@ -103,14 +113,28 @@ def _of_variant(spec: Spec, variant: Variant, settings: Settings, records: Recor
     except Error as error:
         return NextStep(1, "repair the feature", str(error), command, name)
     if last is None:
-        return NextStep(5, "decide", f"{name} · {variant.name} as it stands has not been evaluated", command, name)
+        return NextStep(
+            5, "decide", f"{name} · {variant.name} as it stands has not been evaluated", command, name
+        )
     if last.verdict is None:
         return NextStep(4, "go on", f"the eval of {name} · {variant.name} was interrupted", command, name)
     reason = last.verdict.reasons[0] if last.verdict.reasons else last.verdict.verdict
     if last.verdict.verdict == "fail":
-        return NextStep(6, "look at what broke", f"{name} · {variant.name} failed: {reason}", f"shiftright show {last.id}", name)
+        return NextStep(
+            6,
+            "look at what broke",
+            f"{name} · {variant.name} failed: {reason}",
+            f"shiftright show {last.id}",
+            name,
+        )
     if last.verdict.verdict == "inconclusive":
-        return NextStep(7, "see what it takes", f"{name} · {variant.name} is undecided: {reason}", f"shiftright plan {name}", name)
+        return NextStep(
+            7,
+            "see what it takes",
+            f"{name} · {variant.name} is undecided: {reason}",
+            f"shiftright plan {name}",
+            name,
+        )
     return _proven(settings, f"{name} · {variant.name}", name)
 
 
@@ -146,7 +170,9 @@ def _last(spec: Spec, variant: Variant, settings: Settings, records: Records) ->
 def _proven(settings: Settings, what: str, feature: str) -> NextStep:
     if _uncommitted(settings.root):
         why = f"{what} is proven, and {LOCK_NAME}, which says so, is not committed"
-        return NextStep(8, "commit the proof", why, f"git add {LOCK_NAME} && git commit -m 'Prove {feature}'", feature)
+        return NextStep(
+            8, "commit the proof", why, f"git add {LOCK_NAME} && git commit -m 'Prove {feature}'", feature
+        )
     why = f"{what} is proven and committed: harder cases are what it can still learn from"
     return NextStep(9, "add cases from real use", why, f"shiftright check {feature}", feature)
 

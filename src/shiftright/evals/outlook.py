@@ -18,7 +18,7 @@ from shiftright import spec as specs
 from shiftright.core.spec import Check, Clause, Spec
 from shiftright.datasets import Dataset
 from shiftright.decisions import words
-from shiftright.decisions.clauses import CAP_FACTOR, ClausePlan, fixed_size, plan_clause, resolvable, tested
+from shiftright.decisions.clauses import ClausePlan, cases_needed, plan_clause, resolvable, tested
 from shiftright.decisions.order import unit_sizes
 from shiftright.errors import SpecError
 from shiftright.usercode import search
@@ -115,9 +115,9 @@ def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
 
 def _tested(check: Check, clause: Clause, plan: ClausePlan, units: int) -> ClauseOutlook:
     scale = (plan.unit or 1.0) if plan.kind == "mean_at_most" else 1.0
-    needed = int(CAP_FACTOR * fixed_size(plan.variance, plan.gap, plan.alpha, plan.beta)) or 1
-    sees = resolvable(plan.variance, units, plan.alpha, plan.beta)
+    needed, sees = cases_needed(plan), resolvable(plan, units)
     provable = plan.kind != "mean_at_most" or plan.unit > 0
+    enough = units >= needed if plan.kind == "p95_at_most" else units > 0 and sees <= plan.gap
     return ClauseOutlook(
         check=check.name,
         clause=clause.kind,
@@ -126,7 +126,7 @@ def _tested(check: Check, clause: Clause, plan: ClausePlan, units: int) -> Claus
         gap=plan.gap * scale,
         resolves=sees * scale,
         needed=needed,
-        enough=provable and sees <= plan.gap,
+        enough=enough and provable,
         sentence=_sentence(plan, units, sees, needed, scale, provable),
         line=check.line,
     )
@@ -137,14 +137,17 @@ def _sentence(plan: ClausePlan, units: int, sees: float, needed: int, scale: flo
         return "can be disproven but never proven: add each_at_most, the limit that is held on each request"
     if not units:
         return "there are no gate cases"
-    asked = (
-        words.amount(plan.gap * scale, plan.score) if plan.kind == "mean_at_most" else words.points(plan.gap)
-    )
     about = f"{_two_digits(needed):,}"
+    if plan.kind == "p95_at_most":
+        verb = "suffice" if units >= needed else "are too few"
+        return f"your {units:,} cases {verb}: about {about} prove it when all calls are in time"
+
+    def said(gap: float) -> str:
+        return words.amount(gap * scale, plan.score) if plan.kind == "mean_at_most" else words.points(gap)
+
     if sees <= plan.gap:
-        return f"your {units:,} cases suffice: {asked} need about {about}"
-    reached = words.amount(sees * scale, plan.score) if plan.kind == "mean_at_most" else words.points(sees)
-    return f"your {units:,} cases resolve {reached}; {asked} need about {about}"
+        return f"your {units:,} cases suffice: {said(plan.gap)} need about {about}"
+    return f"your {units:,} cases resolve {said(sees)}; {said(plan.gap)} need about {about}"
 
 
 def _two_digits(n: int) -> int:
@@ -161,9 +164,10 @@ def _warnings(spec: Spec, gate: Dataset | None) -> Iterator[str]:
             yield f"{check.name}: mean_at_most without each_at_most can be disproven but never proven"
         if check.score == "judge":
             yield from _judge(check)
-    if spec.baseline is None and any(clause.relative for check in spec.checks for clause in check.clauses):
-        if not any((folder / ".git").exists() for folder in spec.path.resolve().parents):
-            yield "a clause compares with the baseline, but the contract names none and there is no git history"
+    relative = any(clause.relative for check in spec.checks for clause in check.clauses)
+    history = any((folder / ".git").exists() for folder in spec.path.resolve().parents)
+    if relative and spec.baseline is None and not history:
+        yield "a clause compares with the baseline, but the contract names none and there is no git history"
     if gate is not None:
         yield from _leaks(spec, gate)
 

@@ -1,0 +1,167 @@
+"""The only place where interfaces meet implementations: a project's settings and its records, opened when needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import copy_context
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shiftright.settings import Settings
+
+if TYPE_CHECKING:
+    from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
+    from shiftright.evals.planning import FeaturePlan
+    from shiftright.evals.report.gather import RunReport
+    from shiftright.store import Records
+
+Result = TypeVar("Result")
+
+
+class App:
+    """One project: what a command, a page or a notebook works on. A context manager; leaving it closes the records."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._records: Records | None = None
+
+    @classmethod
+    def here(cls, start: Path | None = None) -> App:
+        """The project around ``start`` (default: the current folder)."""
+        return cls(Settings.load(start))
+
+    @property
+    def records(self) -> Records:
+        """The project's records; made when there are none yet."""
+        if self._records is None:
+            from shiftright.store import open_records
+
+            self._records = open_records(self.settings.records_url)
+        return self._records
+
+    @property
+    def has_records(self) -> bool:
+        """Is there something to read? Records behind a server's URL count as there."""
+        url = self.settings.records_url
+        return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists()
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._records is not None:
+            self._records.close()
+            self._records = None
+
+    async def evaluate(
+        self, feature: str, options: Options | None = None, progress: Progress | None = None
+    ) -> EvalRun:
+        """See ``evals.evaluate.evaluate``."""
+        from shiftright.evals.evaluate import evaluate
+
+        return await evaluate(feature, self.settings, self.records, options, progress)
+
+    async def look(
+        self,
+        feature: str,
+        selection: Selection,
+        options: Options | None = None,
+        progress: Progress | None = None,
+    ) -> Look:
+        """See ``evals.looks.look``."""
+        from shiftright.evals.looks import look
+
+        return await look(feature, self.settings, self.records, selection, options, progress)
+
+    async def plan(
+        self, feature: str, options: Options | None = None, progress: Progress | None = None
+    ) -> FeaturePlan:
+        """See ``evals.planning.plan_feature``."""
+        from shiftright.evals.planning import plan_feature
+
+        return await plan_feature(feature, self.settings, self.records, options, progress)
+
+    def report(self, run_id: str) -> RunReport:
+        """See ``evals.report.gather.gather``."""
+        from shiftright.evals.report.gather import gather
+
+        return gather(run_id, self.settings, self.records)
+
+
+def evaluate(
+    feature: str,
+    *,
+    variant: str | None = None,
+    baseline: str | None = None,
+    max_calls: int | None = None,
+    max_cost_usd: float | None = None,
+    repeats: int = 1,
+    new_decision: bool = False,
+    suite_mode: bool = False,
+    concurrency: int | None = None,
+    start: Path | None = None,
+) -> EvalRun:
+    """Decide whether a variant may merge and be released: ``shiftright eval`` as a function.
+
+    Waits for the end, also in a notebook, where a loop is running already. ``start`` is a folder of the project
+    (default: the current one).
+
+    Raises:
+        Error: what keeps the run from going on; calling again goes on from there.
+    """
+    from shiftright.evals.options import Options
+
+    options = Options(
+        variant=variant,
+        baseline=baseline,
+        max_calls=max_calls,
+        max_cost_usd=max_cost_usd,
+        repeats=repeats,
+        new_decision=new_decision,
+        suite_mode=suite_mode,
+        concurrency=concurrency,
+    )
+    with App.here(start) as app:
+        return wait(app.evaluate(feature, options))
+
+
+def wait(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine, from plain code; where a loop is running in this thread, in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    async def begun() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        running.append((asyncio.get_running_loop(), task))
+        return await work
+
+    def run() -> None:
+        try:
+            results.append(asyncio.run(begun()))
+        except BaseException as error:  # noqa: BLE001  raised in the caller's thread below
+            errors.append(error)
+
+    thread = Thread(target=copy_context().run, args=(run,), name="shiftright-wait")
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        # interrupted: end the work as Ctrl-C would, so that what it has is written down
+        for loop, task in running:
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]

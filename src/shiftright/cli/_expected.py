@@ -1,0 +1,24 @@
+"""What paid calls may cost, said before they are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shiftright.app import App
+    from shiftright.evals.options import Options
+
+
+def expected(app: App, feature: str, options: Options) -> str | None:
+    """A sentence, or None where no model of the variants named costs anything."""
+    from shiftright.evals.expected import expected_cost
+
+    found = expected_cost(feature, app.settings, options)
+    if found is None:
+        return None
+    if found.cost_usd is None:
+        return f"paid calls: no price is known for {', '.join(found.models)}; --max-calls limits them"
+    return (
+        f"paid calls: at most about {found.cost_usd:.2g} USD for {found.calls:,} calls of {', '.join(found.models)} "
+        f"({found.prices}); fewer when it is decided early, none for answers there are"
+    )

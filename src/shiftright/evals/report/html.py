@@ -1,0 +1,120 @@
+"""``report RUN --html``: one file that needs nothing else, readable without scripts, safe with any output in it."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from shiftright.core.answer import Answer
+from shiftright.core.verdict import CheckRow
+from shiftright.decisions import words
+from shiftright.evals.report.changes import CaseView
+from shiftright.evals.report.chart import chart
+from shiftright.evals.report.difference import difference, laid_out
+from shiftright.evals.report.gather import RunReport
+from shiftright.evals.report.visible import short, visible
+
+MOST_CASES = 400
+"""Of passing cases; all that broke, were fixed or fail are on the page."""
+
+SIGN = {"pass": "✓", "yes": "✓", "fail": "✗", "no": "✗", "inconclusive": "?", "error": "!"}
+CHANGES = ("broke", "fixed", "fails", "passes")
+
+
+def to_html(report: RunReport) -> str:
+    """The page. Everything of users, models and contracts is escaped; nothing is loaded from anywhere."""
+    found = [_case(case) for case in report.cases]
+    passing = [case for case in found if case["change"] == "passes"]
+    left_out = max(len(passing) - MOST_CASES, 0)
+    hidden = {id(case) for case in passing[MOST_CASES:]}
+    cases = sorted((c for c in found if id(c) not in hidden), key=lambda case: CHANGES.index(case["change"]))
+    page: str = _template().render(
+        report=report,
+        run=report.run,
+        verdict=report.verdict,
+        rows=[_row(row) for row in report.rows],
+        cases=cases,
+        left_out=left_out,
+        counts={change: sum(case["change"] == change for case in found) for change in CHANGES},
+        checks=sorted({name for case in found for name in case["worst"]}),
+        tags=sorted({tag for case in cases for tag in case["tags"]}),
+        charts=[(line, chart(line)) for line in report.evidence],
+        slices=report.slices,
+        sides=[side for side in (report.baseline, report.candidate) if side is not None],
+        started=time.strftime("%d %B %Y, %H:%M %Z", time.localtime(report.run.started_at)),
+        seconds=None
+        if report.run.ended_at is None
+        else max(report.run.ended_at - report.run.started_at, 0.0),
+        sign=SIGN,
+        css=_part("report.css"),
+        js=_part("report.js"),
+    )
+    return page
+
+
+def _row(row: CheckRow) -> dict[str, Any]:
+    score = "latency" if " ms" in row.target or row.target.endswith(" s") else "cost"
+    interval = None
+    if row.interval is not None:
+        ends = [words.quantity(row.clause, end, score) for end in row.interval]
+        interval = f"{ends[0].removesuffix(' points').removesuffix(' point')} to {ends[1]}"
+    return {
+        "row": row,
+        "estimate": words.quantity(row.clause, row.estimate, score),
+        "interval": interval,
+        "level": words.percent(row.level),
+    }
+
+
+def _case(case: CaseView) -> dict[str, Any]:
+    before, now = _output(case.baseline), _output(case.candidate)
+    old, new = difference(before, now) if case.baseline and case.candidate else (None, None)
+    return {
+        "id": case.id,
+        "change": case.change,
+        "split": case.split,
+        "tags": [visible(tag) for tag in case.tags],
+        "worst": case.worst,
+        "known": case.known,
+        "summary": short(case.value, 110) if case.known else "",
+        "input": laid_out(case.value) if case.known else "",
+        "expected": laid_out(case.expected) if case.known and case.expected is not None else None,
+        "before": old,
+        "now": new,
+        "alone": laid_out(now) if new is None and case.candidate else None,
+        "more": [laid_out(_output((answer,))) for answer in case.candidate[1:]],
+        "checks": case.checks,
+    }
+
+
+def _output(answers: tuple[Answer, ...]) -> Any:
+    if not answers:
+        return None
+    failure = answers[0].failure
+    return answers[0].output if failure is None else f"failed ({failure.kind}): {failure.message}"
+
+
+@cache
+def _part(name: str) -> str:
+    return (files("shiftright.evals.report") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=BaseLoader(),
+        autoescape=select_autoescape(default_for_string=True, default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    environment.filters["percent"] = words.percent
+    environment.filters["points"] = lambda value: words.points(value, signed=True)
+    environment.filters["seconds"] = lambda value: "–" if value is None else words.amount(value, "latency")
+    environment.filters["usd"] = lambda value: "unknown" if value is None else words.amount(value, "cost")
+    return environment.from_string(_part("report.html"))

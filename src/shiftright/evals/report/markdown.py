@@ -1,0 +1,121 @@
+"""``report RUN --markdown``: what a pull-request comment shows. Fewer than 60 lines, details folded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from shiftright.core.answer import Answer
+from shiftright.decisions import words
+from shiftright.evals.report.changes import CaseView
+from shiftright.evals.report.gather import RunReport
+from shiftright.evals.report.visible import short
+
+MOST_ROWS = 16
+MOST_BROKE = 10
+MOST_FIXED = 4
+WIDTH = 90
+SIGN = {"pass": "✅", "yes": "✅", "fail": "❌", "no": "❌", "inconclusive": "❔", "error": "❗"}
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$^=/])")
+
+
+def to_markdown(report: RunReport) -> str:
+    """GitHub-flavoured Markdown. Outputs and inputs stand in code spans, where nothing in them means anything."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: RunReport) -> Iterator[str]:
+    run, verdict = report.run, report.verdict
+    against = f" against {_text(run.baseline)}" if run.baseline else ""
+    yield f"### {_text(run.feature)}: {_text(run.variant)}{against}"
+    yield ""
+    if verdict is None:
+        yield "_Not decided: a look at some cases, or an interrupted run._"
+    else:
+        first = verdict.reasons[0] if verdict.reasons else ""
+        answers = (("Merge?", verdict.merge), ("Release?", verdict.verdict))
+        yield "| " + " | ".join(f"**{name}** {SIGN[word]} **{word}**" for name, word in answers) + " |"
+        yield "|---|---|"
+        yield f"| {_text(first) if verdict.merge == 'no' else 'No harm is proven'} | {_text(first)} |"
+    yield ""
+    yield from _board(report)
+    yield from _cases("broke", report.broke, MOST_BROKE)
+    yield from _cases("fixed", report.fixed, MOST_FIXED)
+    for note in (*report.judges, *report.gone)[:3]:
+        yield f"> {_text(note)}"
+        yield ""
+    yield f"<sub>{_footer(report)}</sub>"
+
+
+def _board(report: RunReport) -> Iterator[str]:
+    if not report.rows:
+        return
+    yield "| check | must hold | measured | cases | verdict | why |"
+    yield "|---|---|---|--:|---|---|"
+    for row in report.rows[:MOST_ROWS]:
+        score = "latency" if " ms" in row.target or row.target.endswith(" s") else "cost"
+        measured = words.quantity(row.clause, row.estimate, score)
+        if row.interval is not None:
+            low, high = (words.quantity(row.clause, end, score) for end in row.interval)
+            measured += f" ({low} to {high})"
+        cells = (row.check, row.target, measured, f"{row.n:,}", row.reason)
+        check, target, value, n, why = map(_text, cells)
+        yield f"| **{check}** | {target} | {value} | {n} | {SIGN[row.verdict]} {row.verdict} | {why} |"
+    if len(report.rows) > MOST_ROWS:
+        yield f"| … and {len(report.rows) - MOST_ROWS} more | | | | | |"
+    yield ""
+
+
+def _cases(name: str, cases: Sequence[CaseView], most: int) -> Iterator[str]:
+    if not cases:
+        return
+    count = f"{len(cases)} case{'' if len(cases) == 1 else 's'} {name}"
+    yield f"<details><summary>{count}</summary>"
+    yield ""
+    yield "| case | input | before | now |"
+    yield "|---|---|---|---|"
+    for case in cases[:most]:
+        value = _code(case.value) if case.known else ""
+        yield f"| {_code(case.id)} | {value} | {_code(_output(case.baseline))} | {_code(_output(case.candidate))} |"
+    if len(cases) > most:
+        yield f"| … and {len(cases) - most} more | | | |"
+    yield ""
+    yield "</details>"
+    yield ""
+
+
+def _footer(report: RunReport) -> str:
+    calls = report.calls
+    said = [f"{calls.made:,} calls"]
+    if calls.baseline_made:
+        said.append(f"{calls.baseline_made:,} of the baseline")
+    if calls.cached:
+        said.append(f"{calls.cached:,} answers reused")
+    if calls.fixed_sample is not None:
+        said.append(f"a fixed-size test needs {calls.fixed_sample:,} cases")
+    cost = report.run.cost_usd
+    said.append("cost unknown" if cost is None else f"{cost:.4g} USD")
+    return f"{_text(' · '.join(said))} · {_text(report.run.id)} · {_code(report.command)}"
+
+
+def _output(answers: tuple[Answer, ...]) -> Any:
+    if not answers:
+        return "–"
+    failure = answers[0].failure
+    return answers[0].output if failure is None else f"failed ({failure.kind}): {failure.message}"
+
+
+def _text(value: str | None) -> str:
+    """Words that may hold anybody's names: no markup, no links, no mention."""
+    line = short(value or "", 4 * WIDTH)
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKS.sub(r"\\\1", line).replace("@", "@<!-- -->")
+
+
+def _code(value: Any) -> str:
+    """A code span that its text cannot end: fenced by more backticks than stand in it."""
+    line = short(value, WIDTH)
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    # in a table a bar ends the cell also inside of a span; the escape is taken out again before it is shown
+    return f"{fence} {line} {fence}".replace("|", "\\|")
