@@ -15,6 +15,7 @@ from shiftright.core.yaml_text import Map, Seq, decode, parse
 from shiftright.errors import DatasetError
 
 MAX_CASE_BYTES = 10_000_000
+PIECE_BYTES = 16_000_000
 MAX_FILE_BYTES = 1_000_000_000
 COLUMNS = ("id", "input", "messages", "expected", "tags", "group", "source")
 
@@ -30,7 +31,11 @@ def read_bytes(file: Path) -> bytes:
     """
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            # in pieces: read(n) would reserve the whole limit at once
+            pieces = [stream.read(PIECE_BYTES)]
+            while pieces[-1] and sum(map(len, pieces)) <= MAX_FILE_BYTES:
+                pieces.append(stream.read(PIECE_BYTES))
+            data = b"".join(pieces)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DatasetError("is not a complete gzip file", file=file, hint="Zip it again.") from None
     except OSError as cause:

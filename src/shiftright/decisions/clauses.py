@@ -20,6 +20,7 @@ import msgspec
 
 from shiftright.core.spec import Check, Clause, ClauseKind, Confidence
 from shiftright.decisions.units import CaseScores
+from shiftright.store.rows import ConsumedRow
 
 # Variance of a paired difference of 0/1 scores before anything was measured: a third of the cases flip in one of the
 # two directions. Only the cap and the printed plan rest on it, never an error rate.
@@ -70,7 +71,7 @@ def tested(check: Check) -> list[Clause]:
     return [clause for clause in check.clauses if not clause.enforced]
 
 
-def increment(plan: ClausePlan, scores: CaseScores) -> float:
+def increment(plan: ClausePlan, scores: CaseScores | ConsumedRow) -> float:
     """The case's number for this clause, mean over repeats. A failed measurement is the worst value for the candidate.
 
     Amounts above ``each_at_most`` count as that limit: the request is stopped there.
@@ -104,7 +105,7 @@ def natural(plan: ClausePlan, x: float) -> float:
     if plan.kind == "at_most":
         return 1.0 - x
     if plan.kind == "mean_at_most":
-        return -x * (plan.unit or 1.0)
+        return -x * (plan.unit or 1.0) + 0.0  # no "-0 USD"
     return x
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -103,8 +103,7 @@ class Lock(msgspec.Struct):
         kept = [score for key, score in sorted(merged.scores.items()) if (key[0], key[1]) in current]
         decisions = sorted(merged.decisions.values(), key=lambda entry: (entry.row.feature, entry.row.id))
         stable = sorted(merged.stable.values(), key=lambda entry: entry.feature)
-        lines: list[Any] = [Header(), *stable, *kept, *decisions]
-        _replace(path, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        _replace(path, chain([Header()], stable, kept, decisions))
 
 
 def _further(old: LockedDecision | None, new: LockedDecision) -> LockedDecision:
@@ -141,12 +140,13 @@ def _line(path: Path, number: int, line: bytes) -> Line:
     return entry
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, lines: Iterable[Line]) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                for line in lines:
+                    file.write(msgspec.json.encode(line) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from shiftright.decisions.clauses import fixed_size, increment
 from shiftright.decisions.contract import ClauseTest, ContractTest
 from shiftright.decisions.ledger import Book
-from shiftright.decisions.units import CaseScores
 from shiftright.evals.target import Target
 from shiftright.stats import expected_calls_limit
 from shiftright.store import Records
@@ -23,13 +22,12 @@ def yardsticks(contract: ContractTest, consumed: Sequence[ConsumedRow]) -> tuple
     """
     if len(consumed) < ENOUGH or not contract.clauses:
         return None, None
-    cases = [CaseScores(row.case_id, row.candidate, row.baseline) for row in consumed]
-    pairs = [_clause(test, cases) for test in contract.clauses]
+    pairs = [_clause(test, consumed) for test in contract.clauses]
     limits = [limit for _, limit in pairs if limit is not None]
     return max(fixed for fixed, _ in pairs), max(limits, default=None)
 
 
-def _clause(test: ClauseTest, cases: Sequence[CaseScores]) -> tuple[int, float | None]:
+def _clause(test: ClauseTest, cases: Sequence[ConsumedRow]) -> tuple[int, float | None]:
     plan = test.plan
     xs = [increment(plan, case) for case in cases]
     mean = sum(xs) / len(xs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 
@@ -75,6 +76,9 @@ class Caller:
         if stored is not None:
             self._tally.cached += 1
             return stored
+        while self._writer.full:  # noqa: ASYNC110 - a thread empties it, which no asyncio.Event hears
+            # the disk is slower than the feature: wait rather than fill the memory
+            await asyncio.sleep(0.005)
         self._begin()
         answer = await features.call(
             self._side.feature,

@@ -10,7 +10,7 @@ import msgspec
 from shiftright.core.verdict import Calls, Verdict
 from shiftright.decisions.contract import ContractTest, Estimand, Frozen
 from shiftright.decisions.ledger import Decision, open_decision
-from shiftright.decisions.order import Step, arrange, unit_sizes
+from shiftright.decisions.order import arrange, unit_sizes
 from shiftright.decisions.units import CaseScores
 from shiftright.errors import CapReached, DatasetChanged
 from shiftright.evals import accounting, notes
@@ -53,7 +53,9 @@ async def evaluate(
     if gate.known:
         return gate.stored()
     history.begin(decision)
-    async with history.lease(decision.row.id):
+    decision_id = decision.row.id
+    del gate, decision  # tens of thousands of cases each: not two of them at a time
+    async with history.lease(decision_id):
         # another eval may have gone on with it, or ended it, while this one waited for the lease
         decision = _open(target, history, records, options)
         gate = GateRun(target, decision, history, records, options, progress)
@@ -107,6 +109,7 @@ class GateRun:
         self.must_digest = target.must.digest if target.must else None
         self.frozen = self._with_added_cases()
         self.consumed: list[ConsumedRow] = list(decision.consumed)
+        self._steps = (*decision.order.done, *decision.order.rest)
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
 
@@ -210,13 +213,10 @@ class GateRun:
         contract = ContractTest(self.target.spec, self.frozen)
         cases = [
             CaseScores(row.case_id, row.candidate, row.baseline, step.unit, step.closes)
-            for row, step in zip(consumed, self._all_steps(), strict=False)
+            for row, step in zip(consumed, self._steps, strict=False)
         ]
         contract.replay(cases, self.frozen.raises)
         return contract
-
-    def _all_steps(self) -> Sequence[Step]:
-        return (*self.decision.order.done, *self.decision.order.rest)
 
     def _with_added_cases(self) -> Frozen:
         """Where cases were added since the last call, note it: caps follow from here on, wealth is kept."""
@@ -228,7 +228,7 @@ class GateRun:
         return msgspec.structs.replace(frozen, raises=(*frozen.raises, (len(decision.consumed), units)))
 
     def _verdict(self, note: str | None) -> Verdict:
-        complete = self.contract.settled or len(self.consumed) == len(self._all_steps())
+        complete = self.contract.settled or len(self.consumed) == len(self._steps)
         if self.decision.verdict is None:
             return self.contract.verdict(complete=complete, note=note)
         # decided before on the gate; only the must cases are new
@@ -271,7 +271,7 @@ class GateRun:
         self.progress.step(
             Standing(
                 len(self.consumed),
-                len(self._all_steps()),
+                len(self._steps),
                 execution.calls,
                 execution.tally.cost_usd,
                 open_checks,

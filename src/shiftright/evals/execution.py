@@ -94,7 +94,7 @@ class Execution:
         target, decision = self._target, self._decision
         other = target.baseline if baseline else None
         return Work(
-            Scoring(target.spec, target.scorers),
+            Scoring(target.spec, target.scorers, cache=self._records.model_cache, budget=self._budget),
             self._caller(target.candidate),
             self._caller(other, is_baseline=True) if other else None,
             repeats=self._options.repeats,

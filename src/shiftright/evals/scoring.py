@@ -11,7 +11,10 @@ from shiftright.core.score import Score, ScoreContext
 from shiftright.core.seams import Scorer
 from shiftright.core.spec import Check, Spec
 from shiftright.decisions.units import Values
-from shiftright.errors import SpecError
+from shiftright.errors import Error, FeatureError, ModelError, ScorerError, SpecError
+from shiftright.models.budget import Budget
+from shiftright.models.cache import ModelCache
+from shiftright.models.scope import CallScope, use
 
 Scores = dict[str, Score]
 
@@ -22,13 +25,30 @@ class Scoring:
     A failed feature is scored as its own side's worst value; a scorer that fails gives a Score with ``failure``.
     """
 
-    def __init__(self, spec: Spec, scorers: Mapping[str, Scorer]) -> None:
-        self._spec = spec
+    def __init__(
+        self,
+        spec: Spec,
+        scorers: Mapping[str, Scorer],
+        *,
+        cache: ModelCache | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._spec, self._cache, self._budget = spec, cache, budget
+        # a judge and the user's own scorers may ask models: those calls are cached and within the budget too
+        self._asks = any(check.score == "judge" or ":" in check.score for check in spec.checks)
         self._checks = [
             (check, scorers[check.name], check.score in ("latency", "cost")) for check in spec.checks
         ]
 
-    async def score(self, case: Case, answer: Answer, other: Answer | None = None) -> Scores:
+    async def score(
+        self, case: Case, answer: Answer, other: Answer | None = None, *, repeat: int = 0
+    ) -> Scores:
+        if not self._asks:
+            return await self._score(case, answer, other)
+        with use(CallScope(case.id, repeat, self._cache, self._budget)):
+            return await self._score(case, answer, other)
+
+    async def _score(self, case: Case, answer: Answer, other: Answer | None) -> Scores:
         scores: Scores = {}
         for check, scorer, measured in self._checks:
             if answer.failure is not None and not measured:
@@ -63,9 +83,7 @@ class Scoring:
 
 def _refuse_stop(error: Exception) -> None:
     """What stops a run must not become a score."""
-    from shiftright.errors import CapReached, CredentialsError, MissingDependency, StoreError
-
-    if isinstance(error, CapReached | CredentialsError | MissingDependency | StoreError | SpecError):
+    if isinstance(error, Error) and not isinstance(error, FeatureError | ModelError | ScorerError):
         raise error
 
 
@@ -81,10 +99,22 @@ def _failed_feature(check: Check, answer: Answer) -> Score:
 
 
 def values_of(repeats: Sequence[Scores]) -> dict[str, Values]:
-    """Per check its values, one per repeat."""
-    if len(repeats) == 1:
-        return {name: (score.value,) for name, score in repeats[0].items()}
-    return {name: tuple(scores[name].value for scores in repeats) for name in (repeats[0] if repeats else ())}
+    """Per check its values, one per repeat. Equal results are one object: scores take few values, cases are many."""
+    if not repeats:
+        return NOTHING
+    names = tuple(repeats[0])
+    values = tuple([tuple([scores[name].value for scores in repeats]) for name in names])
+    shared = _shared.get((names, values))
+    if shared is None:
+        shared = dict(zip(names, values, strict=True))
+        if len(_shared) < MOST_SHARED:
+            _shared[names, values] = shared
+    return shared
+
+
+NOTHING: dict[str, Values] = {}
+MOST_SHARED = 1_000
+_shared: dict[tuple[tuple[str, ...], tuple[Values, ...]], dict[str, Values]] = {}
 
 
 def passed(spec: Spec, scores: Scores) -> bool:

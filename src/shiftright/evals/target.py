@@ -89,8 +89,7 @@ def resolve(
     chosen = choose_variant(spec, variant, named)
     candidate = load_side(spec, chosen)
     base = _baseline(spec, named, chosen.name, root, home)
-    schema = candidate.feature.output_schema
-    built = {check.name: scorers.build(check, spec, output_schema=schema) for check in spec.checks}
+    built = {check.name: _scorer(check, spec, candidate) for check in spec.checks}
     must = spec.cases.get("must")
     return Target(
         spec=spec,
@@ -102,6 +101,11 @@ def resolve(
         scorers=built,
         scorers_digest=digest_of([[check.name, scorers.digest(check, spec)] for check in spec.checks]),
     )
+
+
+def _scorer(check: Check, spec: Spec, candidate: Side) -> Scorer:
+    schema = candidate.feature.output_schema if check.score == "schema" else None
+    return scorers.build(check, spec, output_schema=schema)
 
 
 def load_side(spec: Spec, variant: Variant) -> Side:

@@ -17,7 +17,8 @@ from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
 
 class CaseRun(msgspec.Struct, frozen=True, gc=False):
-    """What one case gave. ``locked`` are baseline values from the lock, when they stand in for answers."""
+    """What one case gave: answers, Scores, and the values that the decision sees (``baseline_values`` may come from the
+    lock, without answers)."""
 
     case: Case
     unit: str
@@ -26,17 +27,12 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
     baseline: tuple[StoredAnswer, ...]
     candidate_scores: tuple[Scores, ...]
     baseline_scores: tuple[Scores, ...]
-    locked: dict[str, Values] | None = None
-
-    @property
-    def baseline_values(self) -> dict[str, Values]:
-        return self.locked if self.locked is not None else values_of(self.baseline_scores)
+    candidate_values: dict[str, Values]
+    baseline_values: dict[str, Values]
 
     def evidence(self) -> CaseScores:
         """What the decision sees."""
-        return CaseScores(
-            self.case.id, values_of(self.candidate_scores), self.baseline_values, self.unit, self.closes
-        )
+        return CaseScores(self.case.id, self.candidate_values, self.baseline_values, self.unit, self.closes)
 
     def run_case(self, run_id: str, split: str, position: int) -> RunCase:
         """What ``show`` and the report read."""
@@ -46,20 +42,15 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
             position=position,
             case_id=self.case.id,
             case_digest=self.case.digest,
-            candidate=tuple(row.id for row in self.candidate),
-            baseline=tuple(row.id for row in self.baseline),
+            candidate=tuple([row.id for row in self.candidate]),
+            baseline=tuple([row.id for row in self.baseline]),
             candidate_scores=by_check(self.candidate_scores),
             baseline_scores=by_check(self.baseline_scores),
         )
 
     def consumed(self, decision_id: str, position: int) -> ConsumedRow:
         return ConsumedRow(
-            decision_id,
-            position,
-            self.case.id,
-            self.case.digest,
-            values_of(self.candidate_scores),
-            self.baseline_values,
+            decision_id, position, self.case.id, self.case.digest, self.candidate_values, self.baseline_values
         )
 
 
@@ -92,11 +83,11 @@ class Work:
         if self._baseline is not None and locked is None:
             baseline = [await self._baseline.call(case, repeat) for repeat in self._baseline_repeats]
         other = baseline[0].answer if baseline else None
-        base_scores = [await self._scoring.score(case, row.answer) for row in baseline]
+        base_scores = [await self._scoring.score(case, row.answer, repeat=row.repeat) for row in baseline]
         candidate = [await self._candidate.call(case, repeat) for repeat in self._repeats]
         for row in candidate:
             self._scoring.require_price(row.answer)
-        scores = [await self._scoring.score(case, row.answer, other) for row in candidate]
+        scores = [await self._scoring.score(case, row.answer, other, repeat=row.repeat) for row in candidate]
         return CaseRun(
             case,
             step.unit,
@@ -105,7 +96,8 @@ class Work:
             tuple(baseline),
             tuple(scores),
             tuple(base_scores),
-            locked,
+            values_of(scores),
+            values_of(base_scores) if locked is None else locked,
         )
 
     def _known_baseline(self, case: Case) -> dict[str, Values] | None:
@@ -124,4 +116,6 @@ class Work:
 
 def by_check(repeats: Sequence[Scores]) -> dict[str, tuple[Score, ...]]:
     """Per check its Scores, one per repeat."""
+    if len(repeats) == 1:
+        return {name: (score,) for name, score in repeats[0].items()}
     return {name: tuple(scores[name] for scores in repeats) for name in (repeats[0] if repeats else ())}

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
-# About 1 MB of small answers; beyond it the run waits for the disk rather than fill the memory.
-LARGEST_BACKLOG = 2_000
-# Flushes begin at least this far apart, so that thousands of quick answers share a transaction.
-FLUSH_EVERY_S = 0.05
+# About 1 MB of answers; beyond it the run waits for the disk rather than fill the memory.
+LARGEST_BACKLOG = 1_000
+# Flushes begin this far apart or after so many rows, so that quick answers share a transaction.
+FLUSH_EVERY_S = 0.2
+FLUSH_AT = 400
 
 
 class Writer:
-    """Group commit: what comes in between two flushes shares a transaction; each answer is on disk within about 50 ms.
+    """Group commit: what comes in between two flushes shares a transaction; each answer is on disk within about 0.2 s.
 
     The first error of the store is raised at the next ``add`` or at ``close``. A context manager.
     """
@@ -27,7 +28,7 @@ class Writer:
         self._cases: list[RunCase] = []
         self._consumed: list[ConsumedRow] = []
         self._backlog = 0
-        self._closing = threading.Event()
+        self._closing = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(
             target=self._flush_until_closed, name="shiftright-writer", daemon=True
@@ -47,8 +48,9 @@ class Writer:
             self._answers += answers
             self._cases += cases
             self._consumed += consumed
-            self._backlog += len(answers) + len(cases)
-            self._changed.notify()
+            before, self._backlog = self._backlog, self._backlog + len(answers) + len(cases)
+            if before == 0 or before < FLUSH_AT <= self._backlog:
+                self._changed.notify()
 
     @property
     def full(self) -> bool:
@@ -61,7 +63,7 @@ class Writer:
             StoreError: what kept rows from being written.
         """
         with self._changed:
-            self._closing.set()
+            self._closing = True
             self._changed.notify()
         self._thread.join()
         self._raise()
@@ -73,12 +75,12 @@ class Writer:
     def _flush_until_closed(self) -> None:
         while True:
             with self._changed:
-                while not self._backlog and not self._consumed and not self._closing.is_set():
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._backlog or self._closing)
+                self._changed.wait_for(lambda: self._backlog >= FLUSH_AT or self._closing, FLUSH_EVERY_S)
                 answers, self._answers = self._answers, []
                 cases, self._cases = self._cases, []
                 consumed, self._consumed = self._consumed, []
-                closing, self._backlog = self._closing.is_set(), 0
+                closing, self._backlog = self._closing, 0
             try:
                 if answers or cases or consumed:
                     self._records.write(answers=answers, cases=cases, consumed=consumed)
@@ -87,4 +89,3 @@ class Writer:
                 return
             if closing:
                 return
-            self._closing.wait(FLUSH_EVERY_S)
