@@ -106,6 +106,21 @@ def test_an_agent_and_a_stream() -> None:
     assert text
 
 
+def test_a_stream_that_is_left_ends_the_computation() -> None:
+    model = models.resolve(f"local:{NAME}", settings={"max_tokens": 2_000})
+    request = [ModelRequest.user_text_prompt("Tell a long story about a hundred cities.")]
+
+    async def main() -> float:
+        async with model.request_stream(request, None, ModelRequestParameters()) as stream:
+            async for _ in stream:
+                break
+        began = time.perf_counter()
+        await models.ask(model, "Hi", settings={"max_tokens": 1})
+        return time.perf_counter() - began
+
+    assert asyncio.run(main()) < 5  # 2,000 tokens take 20 s and more
+
+
 def test_a_user_cannot_end_the_users_turn() -> None:
     def tokens(text: str) -> int:
         return ask(text, settings={"max_tokens": 1}).usage.input_tokens

@@ -38,7 +38,7 @@ from shiftright.models.tool_prompts import (
 
 _CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
-# One JSON value in one line: a small model otherwise spends half its tokens, and so half the time, on indentation.
+_EVENT_STREAM = {"content-type": "text/event-stream"}
 
 
 class LocalModel(OpenAIChatModel):
@@ -88,9 +88,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
             body["grammar"] = json_grammar(schema["schema"])
         # A call written as text is only known as one when it is complete.
         if body.get("stream") and (loaded.knows_tools or not tools):
-            return httpx2.Response(
-                200, headers={"content-type": "text/event-stream"}, content=loaded.stream(body)
-            )
+            return httpx2.Response(200, headers=_EVENT_STREAM, stream=_Events(loaded, body))
         whole = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
         answer = await asyncio.get_running_loop().run_in_executor(loaded.thread, loaded.complete, whole)
         if (error := answer.get("error")) is not None:
@@ -102,7 +100,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
             read_call(answer, tools)
         if body.get("stream"):
             events = f"data: {json.dumps(as_chunk(answer))}\n\ndata: [DONE]\n\n"
-            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=events)
+            return httpx2.Response(200, headers=_EVENT_STREAM, text=events)
         return httpx2.Response(200, json=answer)
 
 
@@ -131,30 +129,43 @@ class _Loaded:
         self.knows_tools = template_has_tools(path)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="local-model")
 
-    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._server.handle_chat_completions(body)
-        return answer
+    def complete(self, body: dict[str, Any], arrived: Callable[[Any], bool] | None = None) -> Any:
+        """The answer; or, of a request to stream, nothing, after ``arrived`` had every chunk or returned True."""
+        return self._server.handle_chat_completions(body, arrived)
 
-    async def stream(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        """The answer as server-sent events."""
+
+class _Events(httpx2.AsyncByteStream):
+    """An answer as server-sent events while it is computed; the computation ends when the reader leaves."""
+
+    def __init__(self, loaded: _Loaded, body: dict[str, Any]) -> None:
+        self._loaded = loaded
+        self._body = body
+        self._left = threading.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        put: Callable[[dict[str, Any] | None], Any] = chunks.put_nowait
 
-        def arrived(chunk: dict[str, Any]) -> None:
-            loop.call_soon_threadsafe(put, chunk)
+        def arrived(chunk: dict[str, Any] | None) -> bool:
+            # True stops llama.cpp; a loop whose reader has left may be closed already.
+            if not self._left.is_set():
+                loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+            return self._left.is_set()
 
         def work() -> None:
             try:
-                self._server.handle_chat_completions(body, arrived)
+                self._loaded.complete(self._body, arrived)
             finally:
-                loop.call_soon_threadsafe(put, None)
+                arrived(None)
 
-        computing = loop.run_in_executor(self.thread, work)
+        computing = loop.run_in_executor(self._loaded.thread, work)
         while (chunk := await chunks.get()) is not None:
             yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
         await computing
         yield b"data: [DONE]\n\n"
+
+    async def aclose(self) -> None:
+        self._left.set()
 
 
 _loading = threading.Lock()
