@@ -13,8 +13,9 @@ from shiftright.core.answer import Answer, Failure, Span
 from shiftright.errors import Error, FeatureError, ModelError, ScorerError
 from shiftright.features import threads
 from shiftright.features.current import active
-from shiftright.features.loading import LoadedFeature, Reply
+from shiftright.features.loading import LoadedFeature
 from shiftright.features.plain import to_plain
+from shiftright.features.reply import Reply
 from shiftright.models.budget import Budget
 from shiftright.models.cache import ModelCache
 from shiftright.models.scope import CallScope, use

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,14 +55,6 @@ class LoadedFeature(msgspec.Struct, frozen=True, eq=False):
         """Close open connections; the feature can still be called."""
         if self.closing is not None:
             await self.closing()
-
-
-class Reply(NamedTuple):
-    """An output that knows what it took when it was made (recorded answers, other people's processes)."""
-
-    output: Any
-    latency_s: float | None = None
-    usage: Usage = Usage()
 
 
 def run_of(spec: Spec, variant: Variant) -> str | None:

@@ -22,7 +22,7 @@ from shiftright.errors import (
     ModelTimeout,
     ProviderError,
 )
-from shiftright.features.loading import Reply
+from shiftright.features.reply import Reply
 from shiftright.models.scope import current
 
 _ERRORS: dict[str, type[FeatureError | ModelError]] = {
