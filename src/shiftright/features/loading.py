@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from shiftright.core.answer import Usage
 from shiftright.core.spec import Spec, Variant
 from shiftright.errors import SpecError
 from shiftright.features import signature
