@@ -84,19 +84,23 @@ class Interrupted(Error):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and give its exit code. Nothing but a wish for a traceback gets out."""
+    """Run one command line and give its exit code. Nothing gets out."""
     as_json = "--json" in arguments
     _output.prepare()
     try:
         code = typer.main.get_command(app).main([*arguments], prog_name="shiftright", standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        # Typer turns Ctrl-C into this code
+        return _interrupted(as_json) if code == INTERRUPTED else code if isinstance(code, int) else 0
     except BrokenPipeError:
-        # Python would fail once more on flushing at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED_PIPE
+        return _closed_pipe()
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(as_json)
+    except SystemExit as stop:
+        # Typer's own answer to a closed pipe is exit code 1, which here means that a feature failed
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _closed_pipe()
+        return _output.failed(Error(f"the program was ended (exit status {stop.code})"), as_json)
     except _BadUsage as error:
         path = getattr(getattr(error, "ctx", None), "command_path", "shiftright")
         return _output.failed(UsageError(error.format_message(), hint=f"See: {path} --help"), as_json)
@@ -106,6 +110,12 @@ def run(arguments: Sequence[str]) -> int:
         return _output.failed(error, as_json)
     except Exception as error:  # noqa: BLE001  the last place where it can be told in plain words
         return _output.unexpected(error, as_json)
+
+
+def _closed_pipe() -> int:
+    """Nobody reads any more. Python would fail once again on flushing at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return CLOSED_PIPE
 
 
 def _interrupted(as_json: bool) -> int:

@@ -146,7 +146,7 @@ def _plain_code(spec: Spec, reports: list[RunReport], check: str) -> Iterator[st
     means = {name: sum(scores[case] for case in common) / len(common) for name, scores in seen.items()}
     best = max(plain, key=means.__getitem__)
     rival = max((name for name in seen if name not in plain), key=means.__getitem__)
-    compared = f"{percent(means[best])} right against {percent(means[rival])} of {rival}, on the {len(common)} cases of all"
+    compared = f"{percent(means[best])} right against {percent(means[rival])} of {rival}, on the {len(common)} cases all ran"
     if means[best] >= means[rival]:
         yield f"Plain code wins here: {best} calls no model and gets {compared}."
     else:

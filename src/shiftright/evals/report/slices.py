@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shiftright.core.spec import Check, Spec
+from shiftright.decisions.clauses import tested
 from shiftright.evals.report.changes import MEASURED, CaseView, CheckView
 
 SMALLEST = 5
@@ -30,7 +31,7 @@ def slices(cases: Sequence[CaseView], spec: Spec | None) -> list[SliceRow]:
     """Of tags on at least five gate cases and not on all of them; the worst change first."""
     gate = [case for case in cases if case.split == "gate"]
     tags = {tag: [case for case in gate if tag in case.tags] for case in gate for tag in case.tags}
-    checks = [check for check in (spec.checks if spec else ()) if check.score not in MEASURED]
+    checks = [check for check in (spec.checks if spec else ()) if check.score not in MEASURED and tested(check)]
     rows = [
         row
         for tag, members in tags.items()
