@@ -46,7 +46,10 @@ class App:
     def has_records(self) -> bool:
         """Is there something to read? Records behind a server's URL count as there."""
         url = self.settings.records_url
-        return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///").partition("?")[0]).exists()
+        return (
+            not url.startswith("sqlite:///")
+            or Path(url.removeprefix("sqlite:///").partition("?")[0]).exists()
+        )
 
     def __enter__(self) -> App:
         return self

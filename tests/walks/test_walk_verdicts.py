@@ -7,7 +7,19 @@ from pathlib import Path
 
 from walking import SPEC, Walk
 
-KEYS = {"feature", "variant", "baseline", "verdict", "merge", "checks", "calls", "cost_usd", "seconds", "run_id", "seed"}
+KEYS = {
+    "feature",
+    "variant",
+    "baseline",
+    "verdict",
+    "merge",
+    "checks",
+    "calls",
+    "cost_usd",
+    "seconds",
+    "run_id",
+    "seed",
+}
 CHECK_KEYS = {
     "check", "clause", "verdict", "estimate", "interval", "n",
     "ship_at", "block_at", "e_ship", "e_block", "reason",
@@ -84,7 +96,9 @@ def test_what_cannot_go_on_is_an_error_with_the_way_out(walk: Walk) -> None:
     assert code == 3
     assert found["error"]["code"] == "usage"
     assert "perfect" in found["error"]["hint"]
-    (walk.folder / "spec.yaml").write_text(SPEC.replace("CASES", "cases.jsonl").replace("max_drop", "max_dorp"))
+    (walk.folder / "spec.yaml").write_text(
+        SPEC.replace("CASES", "cases.jsonl").replace("max_drop", "max_dorp")
+    )
     code, found = walk.eval("--variant", "perfect")
     assert code == 3
     assert (found["error"]["code"], found["error"]["line"]) == ("spec", 14)

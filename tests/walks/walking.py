@@ -59,7 +59,9 @@ COMMAND = [sys.executable, "-c", "from shiftright.cli import main; main()"]
 class Walk:
     """A folder with a contract, its code and its cases."""
 
-    def __init__(self, folder: Path, *, cases: int = 120, spec: str = SPEC, splits: str = "cases.jsonl") -> None:
+    def __init__(
+        self, folder: Path, *, cases: int = 120, spec: str = SPEC, splits: str = "cases.jsonl"
+    ) -> None:
         self.folder = folder
         (folder / ".shiftright").mkdir()
         (folder / "spec.yaml").write_text(spec.replace("CASES", splits))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def check(
     feature: Annotated[
-        str | None, typer.Argument(metavar="[F]", help="A feature or spec.yaml; default: all of the project.")
+        str | None, typer.Argument(metavar="F", help="A feature or spec.yaml; default: all of the project.")
     ] = None,
     json: Json = False,
 ) -> int:

@@ -27,7 +27,7 @@ FEATURE = "triage"
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to copy the examples.")] = Path(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to copy the examples.")] = Path(
         "shiftright-demo"
     ),
 ) -> int:
@@ -146,7 +146,8 @@ def _plain_code(spec: Spec, reports: list[RunReport], check: str) -> Iterator[st
     means = {name: sum(scores[case] for case in common) / len(common) for name, scores in seen.items()}
     best = max(plain, key=means.__getitem__)
     rival = max((name for name in seen if name not in plain), key=means.__getitem__)
-    compared = f"{percent(means[best])} right against {percent(means[rival])} of {rival}, on the {len(common)} cases all ran"
+    levels = f"{percent(means[best])} right against {percent(means[rival])} of {rival}"
+    compared = f"{levels}, on the {len(common)} cases that all ran"
     if means[best] >= means[rival]:
         yield f"Plain code wins here: {best} calls no model and gets {compared}."
     else:

@@ -16,7 +16,7 @@ DEFAULT_FOLDER = "triage"
 
 def init(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Where to write it; its name is the feature's.")
+        Path | None, typer.Argument(metavar="FOLDER", help="Where to write it; its name is the feature's.")
     ] = None,
     table: Annotated[
         Path | None, typer.Option("--from", metavar="CSV", help="Make the cases from this table.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def runs(
-    feature: Annotated[str | None, typer.Argument(metavar="[F]", help="Of this feature only.")] = None,
+    feature: Annotated[str | None, typer.Argument(metavar="F", help="Of this feature only.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The newest N.")] = 20,
     json: Json = False,
 ) -> int:

@@ -1,0 +1,90 @@
+"""``check``: what the cases there are can decide, and what to beware of, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Shiftright = Callable[..., Any]
+SPEC = """\
+feature: f
+run: code:f
+cases: cases.jsonl
+checks:
+  right: {score: exact, at_least: 70%}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "code.py").write_text("raise RuntimeError('check must not run this')\ndef f(x): return x\n")
+    rows = [{"id": f"c{i}", "input": f"a question of some length, number {i}"} for i in range(120)]
+    (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def write(project: Path, checks: str, more: str = "") -> None:
+    (project / "spec.yaml").write_text(SPEC[: SPEC.index("  right")] + checks + more)
+
+
+def test_what_the_cases_can_resolve(shiftright: Shiftright, project: Path) -> None:
+    write(
+        project, "  right: {score: exact, max_drop: 3 points}\n  wide: {score: exact, max_drop: 40 points}\n"
+    )
+    found = shiftright("check", "f")
+    assert found.code == 0
+    assert "your 120 cases resolve" in found.out
+    assert "3 points need about" in found.out
+    assert "your 120 cases suffice" in found.out
+    right, wide = shiftright("check", "f", "--json").json["features"][0]["checks"]
+    assert (right["enough"], wide["enough"]) == (False, True)
+    assert right["needed"] > 120 > wide["needed"]
+
+
+def test_groups_count_once(shiftright: Shiftright, project: Path) -> None:
+    rows = [{"id": f"c{i}", "input": f"t{i}", "group": f"g{i % 10}"} for i in range(120)]
+    (project / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert shiftright("check", "--json").json["features"][0]["checks"][0]["cases"] == 10
+
+
+def test_warnings(shiftright: Shiftright, project: Path) -> None:
+    (project / "polite.md").write_text("---\nmodel: local:smollm2-135m\n---\nIs it polite?\n")
+    (project / "p.md").write_text("For example: A question of  some length, number 7\n")
+    write(
+        project,
+        "  polite: {judge: polite.md, at_least: 90%}\n  cost: {mean_at_most: 0.01 USD}\n"
+        "  drop: {score: exact, max_drop: 40 points}\n",
+        "variants:\n  a: {model: local:smollm2-135m, prompt: p.md}\n",
+    )
+    warnings = "\n".join(shiftright("check", "--json").json["features"][0]["warnings"])
+    assert "polite: no human label stands" in warnings
+    assert "cost: mean_at_most without each_at_most" in warnings
+    assert "p.md contains the text of gate cases (c7)" in warnings
+    assert "names none and there is no git history" in warnings
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("nowhere:f", "no module 'nowhere'"),
+        ("code:g", "code.py has no 'g'"),
+        ("broken:f", "cannot be parsed"),
+    ],
+)
+def test_code_that_is_not_there(shiftright: Shiftright, project: Path, run: str, said: str) -> None:
+    (project / "broken.py").write_text("def f(:\n")
+    (project / "spec.yaml").write_text(SPEC.replace("code:f", run))
+    found = shiftright("check")
+    assert found.code == 3
+    assert said in found.err
+
+
+def test_installed_modules_and_urls_are_fine(shiftright: Shiftright, project: Path) -> None:
+    for run in ("json:loads", "https://example.com/api", "node triage.mjs"):
+        (project / "spec.yaml").write_text(SPEC.replace("code:f", f'"{run}"'))
+        assert shiftright("check").code == 0, run
