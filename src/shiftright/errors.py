@@ -13,6 +13,7 @@
     │   ├── AnswerMalformed    the answer does not have the asked shape, after retries
     │   └── ProviderError      the provider failed: 429, 5xx, connection reset
     ├── ScorerError            the measurement failed, not the thing measured
+    ├── BaselineStale          the baseline does not answer any more as it is remembered to
     ├── CredentialsError       a key is missing or refused: no call can succeed
     ├── CapReached             the user's own limit on calls or money
     ├── StoreError             records cannot be read or written
@@ -118,6 +119,10 @@ class ProviderError(ModelError):
 
 class ScorerError(Error):
     code = "scorer"
+
+
+class BaselineStale(Error):
+    code = "baseline_stale"
 
 
 class CredentialsError(Error):

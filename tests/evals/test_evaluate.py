@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from projects import CODE, SPEC, Project
 
-from shiftright.errors import DatasetChanged, ProviderError, SpecError, StoreError, UsageError
+from shiftright.errors import BaselineStale, DatasetChanged, ProviderError, SpecError, StoreError, UsageError
 from shiftright.evals.evaluate import evaluate
 from shiftright.evals.looks import look
 from shiftright.evals.options import Options, Selection
@@ -48,7 +48,8 @@ def test_a_fresh_machine_remembers_through_the_lock(project: Project) -> None:
     assert len(project.calls) == calls
     worse = project.evaluate("worse")
     assert worse.verdict.verdict == "fail"
-    assert worse.calls.baseline_made == 0  # the lock has the baseline's scores of the same cases
+    # the lock has the baseline's scores of the same cases; a twentieth of them is asked again
+    assert worse.calls.baseline_made <= 0.2 * worse.calls.made
 
 
 def test_renaming_a_variant_is_no_new_attempt(project: Project) -> None:
@@ -195,6 +196,24 @@ def test_a_feature_that_fails_scores_zero_and_the_run_goes_on(tmp_path: Path) ->
     )
     run = Project(tmp_path, code=code).evaluate("worse")
     assert run.verdict.verdict == "fail"
+
+
+def test_a_baseline_that_changed_behind_its_name_is_noticed_and_refreshed(tmp_path: Path) -> None:
+    """The provider's model is another one, and nothing in the project says so."""
+    code = CODE.replace(
+        "    share =",
+        "    if settings.name == 'old' and CALLS.with_suffix('.db').exists():\n        return 'changed'\n    share =",
+    )
+    project = Project(tmp_path, code=code, cases=2_000)
+    (project.folder / "spec.yaml").write_text(SPEC.replace("10 points", "1 points").replace("flip: 0.0}", "flip: 0.1003}"))
+    assert project.evaluate("same").calls.baseline_made > 400
+    (project.folder / "calls.db").touch()
+    with pytest.raises(BaselineStale, match="no longer scores on right"):
+        project.evaluate("perfect")
+    fresh = project.evaluate("perfect")
+    assert fresh.calls.baseline_made >= fresh.calls.made
+    assert fresh.verdict.verdict == "pass"
+    assert project.evaluate("perfect").stored
 
 
 def test_repeats_make_one_unit_of_a_case(tmp_path: Path) -> None:

@@ -149,7 +149,9 @@ class ClauseTest:
         if self.outcome == "pass":
             ends = self._cut(ends, self.plan.bad, above=True)
         elif self.harm_proven:
-            ends = self._cut(ends, self.plan.good if self.plan.kind == "max_drop" else self.plan.bad, above=False)
+            ends = self._cut(
+                ends, self.plan.good if self.plan.kind == "max_drop" else self.plan.bad, above=False
+            )
         return (ends[0], ends[1])
 
     def _cut(self, ends: list[float], bound: float, *, above: bool) -> list[float]:

@@ -12,7 +12,7 @@ from shiftright.decisions.contract import ContractTest, Estimand, Frozen
 from shiftright.decisions.ledger import Decision, open_decision
 from shiftright.decisions.order import arrange, unit_sizes
 from shiftright.decisions.units import CaseScores
-from shiftright.errors import CapReached, DatasetChanged
+from shiftright.errors import BaselineStale, CapReached, DatasetChanged
 from shiftright.evals import accounting, notes
 from shiftright.evals.execution import Execution
 from shiftright.evals.freeze import freeze
@@ -44,10 +44,11 @@ async def evaluate(
             down); all of it can be resumed by the same command.
     """
     options = options or Options()
-    target = resolve(
+    loaded = resolve(
         feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
     )
     history, progress = History(settings.root, records), progress or Quiet()
+    target = history.current(loaded)
     decision = _open(target, history, records, options, another=options.new_decision)
     gate = GateRun(target, decision, history, records, options, progress)
     if gate.known:
@@ -59,7 +60,14 @@ async def evaluate(
         # another eval may have gone on with it, or ended it, while this one waited for the lease
         decision = _open(target, history, records, options)
         gate = GateRun(target, decision, history, records, options, progress)
-        return gate.stored() if gate.known else await gate.run()
+        if gate.known:
+            return gate.stored()
+        try:
+            return await gate.run()
+        except BaselineStale:
+            assert loaded.baseline is not None
+            history.set_aside(target, loaded.baseline)
+            raise
 
 
 def _open(

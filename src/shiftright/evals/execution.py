@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
@@ -11,17 +12,22 @@ import msgspec
 from shiftright.core.verdict import Calls, Verdict
 from shiftright.decisions.ledger import Decision
 from shiftright.decisions.lock import Lock
+from shiftright.decisions.order import Step
 from shiftright.evals.calling import Caller, Tally
 from shiftright.evals.options import Options
+from shiftright.evals.recheck import Recheck
 from shiftright.evals.scoring import Scoring
 from shiftright.evals.target import Side, Target
-from shiftright.evals.work import Work
+from shiftright.evals.work import CaseRun, Work
 from shiftright.evals.writer import Writer
 from shiftright.models.budget import Budget
 from shiftright.store import Records
 from shiftright.store.rows import RunRow, RunStatus
 
 DEFAULT_CONCURRENCY = 8
+# Repeats of the baseline: 0 to 4 are its scores, from FIRST_RECHECK on they check them; then the next generation's.
+REPEATS_A_GENERATION = 100_000
+FIRST_RECHECK = 100
 
 
 class Execution:
@@ -48,6 +54,7 @@ class Execution:
         self._first_repeat = (decision.row.attempt - 1) * options.repeats if decision else first_repeat
         self.tally = Tally()
         self.run_id = records.runs.new_id()
+        self._earlier_runs = len(records.runs.list(target.spec.feature, limit=10_000)) if decision else 0
         self.concurrency = options.concurrency or _concurrency(target)
         self._budget = Budget(max_cost_usd=options.max_cost_usd) if options.max_cost_usd is not None else None
         self._verdict: Verdict | None = None
@@ -89,20 +96,37 @@ class Execution:
         """Executions so far, without yardsticks."""
         return Calls(self.tally.made, self.tally.baseline_made, self.tally.cached)
 
-    def work(self, *, baseline: bool = True) -> Work:
+    def work(self, *, baseline: bool = True) -> Callable[[Step], Awaitable[CaseRun]]:
         """How a case is run; without ``baseline`` only the candidate's side."""
         target, decision = self._target, self._decision
         other = target.baseline if baseline else None
-        return Work(
-            Scoring(target.spec, target.scorers, cache=self._records.model_cache, budget=self._budget),
+        scoring = Scoring(target.spec, target.scorers, cache=self._records.model_cache, budget=self._budget)
+        caller = self._caller(other, is_baseline=True) if other else None
+        # a pairwise judge has to see the baseline's answers: remembered scores cannot stand in for them
+        pairwise = any(check.params.get("pairwise") for check in target.spec.checks)
+        work = Work(
+            scoring,
             self._caller(target.candidate),
-            self._caller(other, is_baseline=True) if other else None,
+            caller,
             repeats=self._options.repeats,
             first_repeat=self._first_repeat,
             baseline_repeats=decision.frozen.baseline_repeats if decision else 1,
+            first_baseline_repeat=other.generation * REPEATS_A_GENERATION if other else 0,
             locked=self._lock.baseline_scores(target.spec.feature, target.baseline_identity)
-            if other
+            if other and not pairwise
             else None,
+        )
+        if decision is None or caller is None or other is None:
+            return work
+        repeat = other.generation * REPEATS_A_GENERATION + FIRST_RECHECK + self._earlier_runs
+        return Recheck(
+            work,
+            caller,
+            scoring,
+            target.spec,
+            since=decision.row.created_at,
+            seed=decision.row.seed,
+            repeat=repeat,
         )
 
     def _caller(self, side: Side, *, is_baseline: bool = False) -> Caller:

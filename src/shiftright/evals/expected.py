@@ -46,10 +46,13 @@ def expected_cost(feature: str, settings: Settings, options: Options) -> Expecte
         each = model.price.expected(characters + _prompt_length(side), side.get("max_tokens"))
         total = None if each is None or total is None else total + each * len(cases) * options.repeats
     calls = len(cases) * len(sides) * options.repeats
+    within = calls if options.max_calls is None else min(calls, options.max_calls)
+    if total is not None:
+        total = min(total * within / max(calls, 1), options.max_cost_usd or float("inf"))
     return ExpectedCost(
         models=tuple(dict.fromkeys(str(side["model"]) for side in sides)),
-        calls=calls if options.max_calls is None else min(calls, options.max_calls),
-        cost_usd=total if total is None or options.max_cost_usd is None else min(total, options.max_cost_usd),
+        calls=within,
+        cost_usd=total,
         prices=prices_as_of(),
     )
 
@@ -63,7 +66,9 @@ def _sides(spec: Spec, options: Options) -> list[Variant]:
 
 def _is_paid(variant: Variant) -> bool:
     model: Any = variant.get("model")
-    return isinstance(model, str) and not model.startswith(("local:", "recorded:")) and ":" in model
+    if not isinstance(model, str) or model.startswith(("local:", "recorded:")):
+        return False
+    return ":" in model or "base_url" in variant
 
 
 def _prompt_length(variant: Variant) -> int:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from shiftright.core.case import digest_of
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Frozen
 from shiftright.decisions.ledger import Book, Decision
 from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
-from shiftright.evals.target import Target
+from shiftright.evals.target import Side, Target
 from shiftright.store import Records
 from shiftright.store.leases import new_holder
 from shiftright.store.rows import ConsumedRow, DecisionRow
@@ -38,6 +39,25 @@ class History:
             if locked is None or (row.decided, len(consumed)) >= (locked[0].decided, len(locked[1])):
                 entries[row.id] = (row, consumed)
         return Book(tuple(entries.values()))
+
+    def current(self, target: Target) -> Target:
+        """The target with its baseline in the generation that holds: one found stale is another baseline."""
+        stable, baseline = self.lock.stable.get(target.spec.feature), target.baseline
+        generation = stable.generations.get(baseline.digest, 0) if stable and baseline else 0
+        if baseline is None or generation == 0:
+            return target
+        digest = digest_of(baseline.digest, generation)
+        newer = msgspec.structs.replace(baseline, digest=digest, generation=generation)
+        return msgspec.structs.replace(target, baseline=newer)
+
+    def set_aside(self, target: Target, baseline: Side) -> None:
+        """Begin a new generation of this baseline's answers. ``baseline`` is the side as loaded."""
+        stable = self.lock.stable.get(target.spec.feature) or Stable(
+            target.spec.feature, baseline.name, baseline.digest
+        )
+        generations = {**stable.generations, baseline.digest: stable.generations.get(baseline.digest, 0) + 1}
+        self.lock.merge([msgspec.structs.replace(stable, generations=generations)])
+        self.lock.write(self._path)
 
     def begin(self, decision: Decision) -> None:
         """Make the decision known to the records (it may be new, or come from the lock)."""
@@ -89,7 +109,9 @@ class History:
         lines: list[Stable | BaselineScore | LockedDecision] = [LockedDecision(decided, tuple(consumed))]
         if target.baseline is not None:
             identity = target.baseline_identity
-            lines.append(Stable(target.spec.feature, target.baseline.name, identity))
+            stable = self.lock.stable.get(target.spec.feature)
+            generations = stable.generations if stable else {}
+            lines.append(Stable(target.spec.feature, target.baseline.name, identity, generations))
             lines += [
                 BaselineScore(target.spec.feature, identity, c.case_id, c.case_digest, c.baseline)
                 for c in consumed

@@ -23,11 +23,13 @@ DEFAULT = "default"
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One variant, ready to be called. ``digest`` is its code and settings."""
+    """One variant, ready to be called. ``digest`` is its code and settings, and the ``generation`` of its remembered
+    answers: a baseline found stale begins a new one."""
 
     name: str
     feature: LoadedFeature
     digest: str
+    generation: int = 0
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -69,11 +69,12 @@ class Work:
         repeats: int = 1,
         first_repeat: int = 0,
         baseline_repeats: int = 1,
+        first_baseline_repeat: int = 0,
         locked: Mapping[str, BaselineScore] | None = None,
     ) -> None:
         self._scoring, self._candidate, self._baseline = scoring, candidate, baseline
         self._repeats = range(first_repeat, first_repeat + repeats)
-        self._baseline_repeats = range(baseline_repeats)
+        self._baseline_repeats = range(first_baseline_repeat, first_baseline_repeat + baseline_repeats)
         self._locked = locked or {}
 
     async def __call__(self, step: Step) -> CaseRun:

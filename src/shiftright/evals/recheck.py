@@ -1,0 +1,95 @@
+"""Does the remembered baseline still hold? A twentieth of it is asked again in every decision.
+
+A provider that changes a model behind its name shifts every difference by the same amount, and nothing in the
+differences shows it (statistics.md, section b). So on a random 5 % of the cases whose baseline is remembered, it runs
+afresh, and "remembered mean = fresh mean" is tested from both sides with the primitive of every other decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+
+from shiftright.core.spec import Spec
+from shiftright.decisions.order import Step
+from shiftright.decisions.units import Values
+from shiftright.errors import BaselineStale
+from shiftright.evals.calling import Caller
+from shiftright.evals.scoring import Scoring, values_of
+from shiftright.evals.target import quality
+from shiftright.evals.work import CaseRun
+from shiftright.stats import BoundaryTest
+
+SHARE = 0.05
+# A false alarm refreshes the baseline for nothing; one decision in a hundred may.
+FALSE_ALARM = 0.01
+# The size of a shift the bets aim at: smaller ones take longer to see.
+EXPECTED_SHIFT = 0.2
+
+
+class Recheck:
+    """Work on a case, then, for the chosen ones, the baseline once more.
+
+    Only answers from before this decision (``since``, seconds since 1970) are remembered ones; ``repeat`` is one that
+    nobody has asked for yet.
+
+    Raises:
+        BaselineStale: from a call, once the remembered scores are shown to hold no longer.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Step], Awaitable[CaseRun]],
+        baseline: Caller,
+        scoring: Scoring,
+        spec: Spec,
+        *,
+        since: float,
+        seed: int,
+        repeat: int,
+    ) -> None:
+        self._work, self._baseline, self._scoring = work, baseline, scoring
+        self._since, self._seed, self._repeat = since, seed, repeat
+        names = [check.name for check in spec.checks if quality(check)]
+        self._tests = {name: (_shift(len(names)), _shift(len(names))) for name in names}
+
+    async def __call__(self, step: Step) -> CaseRun:
+        run = await self._work(step)
+        if self._tests and self._chosen(step.case.id) and self._remembered(run):
+            row = await self._baseline.call(step.case, self._repeat)
+            fresh = await self._scoring.score(step.case, row.answer, repeat=self._repeat)
+            self._compare(run.baseline_values, values_of([fresh]))
+        return run
+
+    def _chosen(self, case_id: str) -> bool:
+        digest = hashlib.blake2b(f"{self._seed}:fresh:{case_id}".encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") < SHARE * 2**32
+
+    def _remembered(self, run: CaseRun) -> bool:
+        return bool(run.baseline_values) and all(row.created_at < self._since for row in run.baseline)
+
+    def _compare(self, remembered: dict[str, Values], fresh: dict[str, Values]) -> None:
+        for name, (rose, fell) in self._tests.items():
+            old, new = _mean(remembered.get(name, ())), _mean(fresh.get(name, ()))
+            if old is None or new is None:
+                continue
+            rose.update(new - old)
+            fell.update(old - new)
+            if "ship" in (rose.decision, fell.decision):
+                raise BaselineStale(
+                    f"the baseline no longer scores on {name} what is remembered of it: "
+                    f"{rose.mean or 0.0:+.2f} on {rose.n} cases asked again",
+                    hint="Its remembered answers have been set aside. Run the command again: the baseline runs afresh.",
+                )
+
+
+def _shift(checks: int) -> BoundaryTest:
+    """Ships once a mean above 0 is proven; two sides and every check share the false alarms."""
+    return BoundaryTest(
+        bad=0.0, good=EXPECTED_SHIFT, low=-1.0, high=1.0, alpha=FALSE_ALARM / (2 * checks), beta=0.5
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
