@@ -205,7 +205,8 @@ def test_a_baseline_that_changed_behind_its_name_is_noticed_and_refreshed(tmp_pa
         "    if settings.name == 'old' and CALLS.with_suffix('.db').exists():\n        return 'changed'\n    share =",
     )
     project = Project(tmp_path, code=code, cases=2_000)
-    (project.folder / "spec.yaml").write_text(SPEC.replace("10 points", "1 points").replace("flip: 0.0}", "flip: 0.1003}"))
+    long = SPEC.replace("10 points", "1 points").replace("flip: 0.0}", "flip: 0.1003}")
+    (project.folder / "spec.yaml").write_text(long)
     assert project.evaluate("same").calls.baseline_made > 400
     (project.folder / "calls.db").touch()
     with pytest.raises(BaselineStale, match="no longer scores on right"):

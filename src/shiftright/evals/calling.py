@@ -132,7 +132,7 @@ class Caller:
         tally = self._tally
         tally.model_calls += answer.model_calls
         if tally.cost_usd is not None:
-            tally.cost_usd = None if answer.cost_usd is None else tally.cost_usd + answer.cost_usd
+            tally.cost_usd = None if answer.spent_usd is None else tally.cost_usd + answer.spent_usd
         failure = answer.failure
         if failure is None:
             self._provider_failures = 0

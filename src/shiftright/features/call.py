@@ -115,6 +115,7 @@ async def _answer(
         meter.model_calls,
         meter.cached_calls,
         () if spans is None else spans(),
+        meter.spent_usd,
     )
 
 

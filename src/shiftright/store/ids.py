@@ -14,7 +14,7 @@ _RANDOM_CHARS = 4
 def answer_id() -> str:
     """26 hex digits that sort roughly by time: neighbours in time are neighbours in the index."""
     # one per answer, so its price counts; reseeded after a fork, and nobody gains by guessing it
-    return f"{time.time_ns() // 1000:014x}{getrandbits(48):012x}"  # noqa: S311
+    return f"{time.time_ns() // 1000:014x}{getrandbits(48):012x}"
 
 
 def sortable_id(kind: str, after: str | None = None) -> str:

@@ -13,7 +13,7 @@ from shiftright.core.verdict import Verdict
 RunStatus = Literal["running", "done", "stopped", "error"]
 
 
-class StoredAnswer(msgspec.Struct, frozen=True):
+class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
     """One Answer under the keys by which it is found again. ``id`` comes from ``ids.answer_id``."""
 
     id: str
@@ -53,7 +53,7 @@ class RunRow(msgspec.Struct, frozen=True):
     cost_usd: float | None = 0.0
 
 
-class RunCase(msgspec.Struct, frozen=True):
+class RunCase(msgspec.Struct, frozen=True, gc=False):
     """One case of one run: which answers were judged and what each check said of them.
 
     ``candidate`` and ``baseline`` hold ids of stored answers, one per repeat; the score fields map a check's
@@ -95,7 +95,7 @@ class DecisionRow(msgspec.Struct, frozen=True):
     decided: bool = False
 
 
-class ConsumedRow(msgspec.Struct, frozen=True):
+class ConsumedRow(msgspec.Struct, frozen=True, gc=False):
     """One case a decision has used, at its place in the order (from 0).
 
     ``candidate`` and ``baseline`` map a check's name to its values, one per repeat, None where the measurement
