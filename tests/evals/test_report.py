@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import Project
 
+from shiftright.evals.looks import look
+from shiftright.evals.options import Options, Selection
 from shiftright.evals.report.difference import difference
 from shiftright.evals.report.gather import RunReport, gather
 from shiftright.evals.report.html import to_html
@@ -193,3 +196,20 @@ def test_outputs_that_differ_in_the_order_of_keys_alone_look_alike() -> None:
     old, new = difference({"a": 1, "b": "x" * 80}, {"b": "x" * 80, "a": 1})
     assert not any(piece.changed for piece in (*old, *new))
     assert msgspec.json.decode("".join(piece.text for piece in old)) == {"a": 1, "b": "x" * 80}
+
+
+def test_a_look_and_a_run_without_a_baseline_have_pages_too(tmp_path: Path) -> None:
+    spec = "feature: echo\nrun: echo:echo\nvariants:\n  worse: {flip: 0.45}\ncases: cases.jsonl\n"
+    project = Project(tmp_path, spec=spec + "checks:\n  right: {score: exact, at_least: 90%}\n", cases=80)
+    report = report_of(project, "worse")
+    assert report.baseline is None
+    assert {case.change for case in report.cases} == {"fails", "passes"}
+    assert "fail on both sides" not in to_html(report)
+    assert "Before" not in to_html(report)
+    assert "against" not in to_markdown(report).splitlines()[0]
+    with project.records() as records:
+        seen = asyncio.run(
+            look("echo", project.settings, records, Selection(limit=3), Options(variant="worse"))
+        )
+        page = to_html(gather(seen.run_id, project.settings, records))
+    assert "nothing was decided" in page

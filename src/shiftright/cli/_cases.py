@@ -44,10 +44,8 @@ def _group(screen: Console, title: str, cases: Sequence[CaseView], most: int | N
 
 
 def _print_case(screen: Console, case: CaseView) -> None:
-    split = "must · " if case.split == "must" else ""
-    what = ", ".join(case.worst)
-    tags = f" · {', '.join(case.tags[:4])}" if case.tags else ""
-    screen.print(text(f"  {case.id}", "bold") + text(f"  {split}{what}{tags}", "dim"))
+    said = ("must" if case.split == "must" else "", ", ".join(case.worst), ", ".join(case.tags[:4]))
+    screen.print(text(f"  {case.id}", "bold") + text("  " + " · ".join(filter(None, said)), "dim"))
     lines: list[tuple[str, Any]] = []
     if case.known:
         lines.append(("input", case.value))

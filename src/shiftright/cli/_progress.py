@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shiftright.cli._output import tell
+from shiftright.evals.report.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -65,10 +66,11 @@ class OnTerminal:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        tell(title(feature, variant, baseline))
-        _tell_notes(notes, self._expected)
+        # the notes come again with the result, on the same screen
+        _tell_notes((), self._expected)
         self._bar = Progress(
-            TextColumn("  {task.completed:,.0f}/{task.total:,.0f} cases", markup=False),
+            TextColumn(visible(variant), markup=False),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} cases", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[figures]}", markup=False),
             TimeElapsedColumn(),

@@ -49,7 +49,8 @@ def text(words: str, style: str = "") -> Text:
     """Anybody's words as text of that style and nothing else."""
     from rich.text import Text
 
-    return Text(visible(words), style)
+    # as a span: a sum of texts then keeps each part's own style
+    return Text().append(visible(words), style)
 
 
 def answer(word: str) -> Text:

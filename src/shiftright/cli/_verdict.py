@@ -102,7 +102,7 @@ def print_evidence(screen: Console, rows: Sequence[CheckRow]) -> None:
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("check", "clause"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("evidence to ship", "ships at", "evidence to block", "blocks at"):
         table.add_column(name, justify="right")
     for row in rows:

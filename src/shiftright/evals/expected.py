@@ -48,7 +48,8 @@ def expected_cost(feature: str, settings: Settings, options: Options) -> Expecte
     calls = len(cases) * len(sides) * options.repeats
     within = calls if options.max_calls is None else min(calls, options.max_calls)
     if total is not None:
-        total = min(total * within / max(calls, 1), options.max_cost_usd or float("inf"))
+        total *= within / max(calls, 1)
+        total = total if options.max_cost_usd is None else min(total, options.max_cost_usd)
     return ExpectedCost(
         models=tuple(dict.fromkeys(str(side["model"]) for side in sides)),
         calls=within,

@@ -30,7 +30,10 @@ class SliceRow(msgspec.Struct, frozen=True):
 def slices(cases: Sequence[CaseView], spec: Spec | None) -> list[SliceRow]:
     """Of tags on at least five gate cases and not on all of them; the worst change first."""
     gate = [case for case in cases if case.split == "gate"]
-    tags = {tag: [case for case in gate if tag in case.tags] for case in gate for tag in case.tags}
+    tags: dict[str, list[CaseView]] = {}
+    for case in gate:
+        for tag in set(case.tags):
+            tags.setdefault(tag, []).append(case)
     checks = [
         check for check in (spec.checks if spec else ()) if check.score not in MEASURED and tested(check)
     ]
