@@ -40,14 +40,15 @@ def plan(
     if json:
         _output.print_json(found)
     else:
-        _print(found)
+        _print(found, variant)
     return _output.PASS
 
 
-def _print(found: FeaturePlan) -> None:
+def _print(found: FeaturePlan, variant: str | None) -> None:
     from rich.table import Table
 
     from shiftright.cli._screen import NARROW, console, text
+    from shiftright.evals.outlook import sentence
 
     screen = console()
     base = f" · baseline {found.baseline}" if found.baseline else ""
@@ -81,19 +82,13 @@ def _print(found: FeaturePlan) -> None:
     screen.print()
     for clause in found.clauses:
         if clause.needed is not None:
-            screen.print(text(_short(found, clause)))
+            screen.print(text(f"{clause.plan.check}: {sentence(clause.plan, found.units)}"))
     if found.cost_per_call_usd:
         most = max((clause.plan.cap for clause in found.clauses), default=0)
         each = found.cost_per_call_usd
         screen.print(text(f"about {each:.3g} USD a call: at most {each * most:.3g} USD a side"))
-    screen.print(text("next: ", "dim") + text(f"shiftright eval {found.feature}"))
-
-
-def _short(found: FeaturePlan, clause: PlannedClause) -> str:
-    return (
-        f"{clause.plan.check}: your {found.units:,} cases resolve {_gap(clause, clause.resolvable)}; "
-        f"{_gap(clause, clause.plan.gap)} need about {clause.needed:,}, or widen the margin"
-    )
+    option = f" --variant {variant}" if variant else ""
+    screen.print(text("next: ", "dim") + text(f"shiftright eval {found.feature}{option}"))
 
 
 def _gap(clause: PlannedClause, gap: float) -> str:

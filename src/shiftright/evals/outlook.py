@@ -114,9 +114,8 @@ def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
 
 
 def _tested(check: Check, clause: Clause, plan: ClausePlan, units: int) -> ClauseOutlook:
-    scale = (plan.unit or 1.0) if plan.kind == "mean_at_most" else 1.0
+    scale = _scale(plan)
     needed, sees = cases_needed(plan), resolvable(plan, units)
-    provable = plan.kind != "mean_at_most" or plan.unit > 0
     enough = units >= needed if plan.kind == "p95_at_most" else units > 0 and sees <= plan.gap
     return ClauseOutlook(
         check=check.name,
@@ -126,28 +125,41 @@ def _tested(check: Check, clause: Clause, plan: ClausePlan, units: int) -> Claus
         gap=plan.gap * scale,
         resolves=sees * scale,
         needed=needed,
-        enough=enough and provable,
-        sentence=_sentence(plan, units, sees, needed, scale, provable),
+        enough=enough and _provable(plan),
+        sentence=sentence(plan, units),
         line=check.line,
     )
 
 
-def _sentence(plan: ClausePlan, units: int, sees: float, needed: int, scale: float, provable: bool) -> str:
-    if not provable:
+def sentence(plan: ClausePlan, units: int) -> str:
+    """What that many independent cases can say of a clause, and what it takes, in plain words."""
+    if not _provable(plan):
         return "can be disproven but never proven: add each_at_most, the limit that is held on each request"
     if not units:
         return "there are no gate cases"
+    needed, sees = cases_needed(plan), resolvable(plan, units)
     about = f"{_two_digits(needed):,}"
     if plan.kind == "p95_at_most":
         verb = "suffice" if units >= needed else "are too few"
         return f"your {units:,} cases {verb}: about {about} prove it when all calls are in time"
 
     def said(gap: float) -> str:
-        return words.amount(gap * scale, plan.score) if plan.kind == "mean_at_most" else words.points(gap)
+        return (
+            words.amount(gap * _scale(plan), plan.score) if plan.kind == "mean_at_most" else words.points(gap)
+        )
 
     if sees <= plan.gap:
         return f"your {units:,} cases suffice: {said(plan.gap)} need about {about}"
     return f"your {units:,} cases resolve {said(sees)}; {said(plan.gap)} need about {about}"
+
+
+def _scale(plan: ClausePlan) -> float:
+    """From increments to USD or seconds."""
+    return (plan.unit or 1.0) if plan.kind == "mean_at_most" else 1.0
+
+
+def _provable(plan: ClausePlan) -> bool:
+    return plan.kind != "mean_at_most" or plan.unit > 0
 
 
 def _two_digits(n: int) -> int:
