@@ -16,7 +16,7 @@ class Score(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One judgement of one output.
 
     ``value`` is in [0, 1] for quality (1 is best), seconds for latency, USD for cost. ``label`` is a scorer's word
-    for it, ``explanation`` its reason, ``cost_usd`` what asking cost (judges).
+    for it, ``explanation`` its reason, ``cost_usd`` what was paid for asking (judges).
     ``failure`` says why the measurement failed; then ``value`` is None and the decision takes the worst value for
     the candidate, whichever side failed.
     """

@@ -134,7 +134,7 @@ class ClauseTest:
     @property
     def level(self) -> float:
         """What ``interval`` covers, with at least this probability."""
-        return 1.0 - PLAIN_ERROR - max(self.plan.alpha, self.plan.red)
+        return round(1.0 - PLAIN_ERROR - max(self.plan.alpha, self.plan.red), 9)
 
     def interval(self) -> tuple[float, float] | None:
         """Of the tested quantity; None before the first unit, and for a mean without a limit.

@@ -35,6 +35,11 @@ class Tally(msgspec.Struct):
     failed: int = 0
     cost_usd: float | None = 0.0
 
+    def pay(self, cost_usd: float | None) -> None:
+        """Add what a call or a judgement cost; None, once, makes the sum unknown."""
+        if self.cost_usd is not None:
+            self.cost_usd = None if cost_usd is None else self.cost_usd + cost_usd
+
 
 class Caller:
     """One side's calls.
@@ -131,8 +136,7 @@ class Caller:
     def _count(self, answer: Answer) -> None:
         tally = self._tally
         tally.model_calls += answer.model_calls
-        if tally.cost_usd is not None:
-            tally.cost_usd = None if answer.spent_usd is None else tally.cost_usd + answer.spent_usd
+        tally.pay(answer.spent_usd)
         failure = answer.failure
         if failure is None:
             self._provider_failures = 0

@@ -120,6 +120,7 @@ class GateRun:
         self._steps = (*decision.order.done, *decision.order.rest)
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
+        self._judges: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -151,6 +152,7 @@ class GateRun:
                 await self._must()
                 if self.decision.verdict is None and not self.contract.settled:
                     await self._gate()
+                self._judges = await execution.judges()
             except CapReached as cap:
                 note = f"{cap.message}; {cap.hint}" if cap.hint else cap.message
             finally:
@@ -188,14 +190,22 @@ class GateRun:
 
     def _use(self, runs: Sequence[CaseRun]) -> bool:
         """Cases in order enter the test; what lies behind the case that settles it is not used."""
-        cases = [run.evidence() for run in runs]
-        used = len(cases)
-        self.contract.add(cases)
-        if self.contract.settled and used > 1:
-            used = self._settled_after(cases)
+        used = self._enter([run.evidence() for run in runs])
         self._record(runs[:used])
         self._step()
         return self.contract.settled
+
+    def _enter(self, cases: Sequence[CaseScores]) -> int:
+        """Use cases until the contract is settled; how many were used."""
+        ends = len(self.consumed) + len(cases) == len(self._steps)
+        # to run out of cases is a common end: the last one goes in by itself, so that nothing is replayed for it
+        batch = cases[:-1] if ends else cases
+        self.contract.add(batch)
+        if self.contract.settled:
+            return self._settled_after(batch) if len(batch) > 1 else len(batch)
+        if ends:
+            self.contract.add(cases[-1:])
+        return len(cases)
 
     def _settled_after(self, cases: Sequence[CaseScores]) -> int:
         """Results come in batches of whatever size; the verdict must not depend on it. So the batch in which the
@@ -309,7 +319,7 @@ class GateRun:
             estimand=self.frozen.estimand,
             attempt=self.decision.row.attempt,
             stored=stored,
-            notes=notes.of(self.target, self.decision),
+            notes=(*self._judges, *notes.of(self.target, self.decision)),
         )
 
 

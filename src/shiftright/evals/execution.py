@@ -21,6 +21,8 @@ from shiftright.evals.target import Side, Target
 from shiftright.evals.work import CaseRun, Work
 from shiftright.evals.writer import Writer
 from shiftright.models.budget import Budget
+from shiftright.models.scope import CallScope, use
+from shiftright.scorers.judge import Judge
 from shiftright.store import Records
 from shiftright.store.rows import RunRow, RunStatus
 
@@ -100,10 +102,12 @@ class Execution:
         """How a case is run; without ``baseline`` only the candidate's side."""
         target, decision = self._target, self._decision
         other = target.baseline if baseline else None
-        scoring = Scoring(target.spec, target.scorers, cache=self._records.model_cache, budget=self._budget)
+        scoring = self._scoring()
         caller = self._caller(other, is_baseline=True) if other else None
         # a pairwise judge has to see the baseline's answers: remembered scores cannot stand in for them
-        pairwise = any(check.params.get("pairwise") for check in target.spec.checks)
+        pairwise = any(
+            isinstance(scorer, Judge) and scorer.rubric.pairwise for scorer in target.scorers.values()
+        )
         work = Work(
             scoring,
             self._caller(target.candidate),
@@ -128,6 +132,28 @@ class Execution:
             seed=decision.row.seed,
             repeat=repeat,
         )
+
+    def _scoring(self) -> Scoring:
+        target = self._target
+        return Scoring(
+            target.spec,
+            target.scorers,
+            cache=self._records.model_cache,
+            budget=self._budget,
+            paid=self.tally.pay,
+        )
+
+    async def judges(self) -> tuple[str, ...]:
+        """What stands behind each judge: human labels, and how far it agrees with them (labelled outputs are judged,
+        and remembered like any call)."""
+        said = []
+        with use(CallScope(cache=self._records.model_cache, budget=self._budget)):
+            for name, scorer in self._target.scorers.items():
+                if isinstance(scorer, Judge):
+                    summary = await scorer.labels_summary(self._target.gate.cases)
+                    self.tally.pay(summary.cost_usd)
+                    said.append(f"{name}: {summary}")
+        return tuple(said)
 
     def _caller(self, side: Side, *, is_baseline: bool = False) -> Caller:
         return Caller(

@@ -57,7 +57,7 @@ class Recheck:
         run = await self._work(step)
         if self._tests and self._chosen(step.case.id) and self._remembered(run):
             row = await self._baseline.call(step.case, self._repeat)
-            fresh = await self._scoring.score(step.case, row.answer, repeat=self._repeat)
+            fresh = await self._scoring.score(step.case, row.answer, row.answer, repeat=self._repeat)
             self._compare(run.baseline_values, values_of([fresh]))
         return run
 

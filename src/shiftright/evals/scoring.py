@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 
 from shiftright.core.answer import Answer
@@ -23,6 +23,7 @@ class Scoring:
     """Every check's score of one answer.
 
     A failed feature is scored as its own side's worst value; a scorer that fails gives a Score with ``failure``.
+    ``paid`` is told what each judgement cost.
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class Scoring:
         *,
         cache: ModelCache | None = None,
         budget: Budget | None = None,
+        paid: Callable[[float | None], None] | None = None,
     ) -> None:
-        self._spec, self._cache, self._budget = spec, cache, budget
+        self._spec, self._cache, self._budget, self._paid = spec, cache, budget, paid
         # a judge and the user's own scorers may ask models: those calls are cached and within the budget too
         self._asks = any(check.score == "judge" or ":" in check.score for check in spec.checks)
         self._checks = [
@@ -46,7 +48,11 @@ class Scoring:
         if not self._asks:
             return await self._score(case, answer, other)
         with use(CallScope(case.id, repeat, self._cache, self._budget)):
-            return await self._score(case, answer, other)
+            scores = await self._score(case, answer, other)
+        if self._paid is not None:
+            for score in scores.values():
+                self._paid(score.cost_usd)
+        return scores
 
     async def _score(self, case: Case, answer: Answer, other: Answer | None) -> Scores:
         scores: Scores = {}

@@ -84,7 +84,10 @@ class Work:
         if self._baseline is not None and locked is None:
             baseline = [await self._baseline.call(case, repeat) for repeat in self._baseline_repeats]
         other = baseline[0].answer if baseline else None
-        base_scores = [await self._scoring.score(case, row.answer, repeat=row.repeat) for row in baseline]
+        # a pairwise judge sees the baseline against itself: a tie
+        base_scores = [
+            await self._scoring.score(case, row.answer, row.answer, repeat=row.repeat) for row in baseline
+        ]
         candidate = [await self._candidate.call(case, repeat) for repeat in self._repeats]
         for row in candidate:
             self._scoring.require_price(row.answer)

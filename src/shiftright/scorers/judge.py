@@ -60,8 +60,8 @@ class Judge:
                 failure = (
                     f"the judge gave no usable answer on case {ctx.case.id}: {cause.code}: {cause.message}"
                 )
-                return Score(self.name, failure=failure, cost_usd=scope.meter.cost_usd)
-        return Score(self.name, value, label, reason, cost_usd=scope.meter.cost_usd)
+                return Score(self.name, failure=failure, cost_usd=scope.meter.spent_usd)
+        return Score(self.name, value, label, reason, cost_usd=scope.meter.spent_usd)
 
     async def labels_summary(
         self, cases: Iterable[Case] = (), scores: Mapping[str, Score] | None = None
