@@ -1,5 +1,7 @@
 """The small pure pieces: each against a value worked out by other means."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,6 +133,30 @@ def test_naive_gates_turn_identical_candidates_away_and_ours_seldom_does():
     assert red["two points"] > 0.1
     assert red["watched"] > 0.05
     assert red["ours"] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_the_watched_t_test_is_red_where_a_test_at_some_look_is():
+    rng = np.random.default_rng(6)
+    z = -1.6448536269514722
+    answers = []
+    for cases in (5, 20, 57, 300):
+        for shift in (-0.1, 0.0, 0.1):
+            candidate, baseline = rng.normal(shift, 1.0, cases), rng.normal(0.0, 1.0, cases)
+            d = candidate - baseline
+            looks = [d[:n] for n in range(20, cases + 1, 10)]
+            red = any(seen.mean() * np.sqrt(seen.size) / seen.std(ddof=1) < z for seen in looks)
+            assert stats.watched_t_test(candidate, baseline) == red
+            answers.append(red)
+    assert len(set(answers)) == 2
+    assert not stats.watched_t_test(np.full(100, 0.1), np.full(100, 0.4))  # no spread, no t
+
+
+def test_the_watched_t_test_takes_time_in_proportion_to_the_cases():
+    rng = np.random.default_rng(7)
+    runs = rng.normal(0.1, 1.0, 400_000), rng.normal(0.0, 1.0, 400_000)
+    began = time.process_time()
+    assert not stats.watched_t_test(*runs)
+    assert time.process_time() - began < 1.0  # a minute when each look begins anew
 
 
 def test_every_public_name_exists_and_is_documented():
