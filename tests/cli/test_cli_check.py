@@ -88,3 +88,11 @@ def test_installed_modules_and_urls_are_fine(shiftright: Shiftright, project: Pa
     for run in ("json:loads", "https://example.com/api", "node triage.mjs"):
         (project / "spec.yaml").write_text(SPEC.replace("code:f", f'"{run}"'))
         assert shiftright("check").code == 0, run
+
+
+def test_the_schema_for_editors_accepts_the_contract(shiftright: Shiftright, project: Path) -> None:
+    import jsonschema
+    import yaml
+
+    schema = shiftright("check", "--schema").json
+    jsonschema.validate(yaml.safe_load((project / "spec.yaml").read_text()), schema)

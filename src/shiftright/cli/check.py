@@ -19,11 +19,19 @@ def check(
     feature: Annotated[
         str | None, typer.Argument(metavar="F", help="A feature or spec.yaml; default: all of the project.")
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the contract's JSON Schema, for editors.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Validate contracts; say what the cases can resolve.
 
     No feature is run or imported."""
+    if schema:
+        from shiftright.spec import json_schema
+
+        _output.print_json(json_schema())
+        return _output.PASS
     from shiftright.evals.outlook import outlook
     from shiftright.settings import Settings
 
