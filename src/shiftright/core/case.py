@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -50,6 +52,13 @@ def digest_of(*parts: Any) -> str:
         hasher.update(len(data).to_bytes(8, "little"))
         hasher.update(data)
     return hasher.hexdigest()
+
+
+def digest_of_cases(cases: Iterable[Case]) -> str:
+    """``digest_of`` the sorted [id, digest] pairs: which cases a set holds, whatever their order."""
+    # joined bytes, not a list of pairs: tens of thousands of containers would each set off the garbage collector
+    pairs = [_canonical.encode((case.id, case.digest)) for case in sorted(cases, key=attrgetter("id"))]
+    return digest_of(b"[" + b",".join(pairs) + b"]")
 
 
 _canonical = msgspec.json.Encoder(order="deterministic")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,10 @@ def cases_of(rows: Iterable[Row], file: Path) -> tuple[list[Case], list[str]]:
         else:
             lines[case.id] = line
         cases.append(case)
-    return cases, _name(cases, unnamed, set(lines))
+    return cases, _name(cases, unnamed, lines)
 
 
-def _name(cases: list[Case], unnamed: dict[str, list[int]], taken: set[str]) -> list[str]:
+def _name(cases: list[Case], unnamed: dict[str, list[int]], taken: Container[str]) -> list[str]:
     """Ids from the inputs; cases with one input are one statistical unit, so they share a group."""
     repeats = 0
     for digest, places in unnamed.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from shiftright.core.case import Case, digest_of
+from shiftright.core.case import Case, digest_of_cases
 from shiftright.datasets._reading import read_bytes, rows
 from shiftright.datasets._rows import cases_of
 from shiftright.errors import DatasetError
@@ -56,9 +56,8 @@ def load(path: str | Path) -> Dataset:
     cases, warnings = cases_of(rows(data, file), file)
     if not cases:
         raise DatasetError("has no cases", file=file, hint='A case is {"input": …, "expected": …}.')
-    digest = digest_of(sorted([case.id, case.digest] for case in cases))
     name = file.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return Dataset(name, file, tuple(cases), digest, tuple(warnings), stamp)
+    return Dataset(name, file, tuple(cases), digest_of_cases(cases), tuple(warnings), stamp)
 
 
 def _stamp(file: Path) -> tuple[int, int]:

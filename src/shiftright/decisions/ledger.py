@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from shiftright.core.case import Case, digest_of
+from shiftright.core.case import Case, digest_of, digest_of_cases
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Estimand, Frozen
 from shiftright.decisions.order import Order, arrange
@@ -84,7 +84,7 @@ def open_decision(
     if latest is not None and not another:
         return _reopen(latest, cases, earlier=len(known) - len(ours))
     attempt = latest[0].attempt + 1 if latest else 1
-    lineage = latest[0].parts["lineage"] if latest else digest_of(sorted(digests.items()))
+    lineage = latest[0].parts["lineage"] if latest else digest_of_cases(cases)
     key = digest_of(subject.stem, lineage)
     seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()

@@ -34,22 +34,22 @@ def arrange(cases: Iterable[Case], *, seed: int, consumed: Sequence[str] = (), g
     Without ``grouped`` every case is its own unit (suite mode draws cases, not groups).
     """
     unit_of = _unit_of if grouped else _own_unit
-    by_id = {case.id: case for case in cases}
-    done = _steps([by_id[case_id] for case_id in consumed], unit_of)
+    done: list[Step] = []
+    if consumed:
+        by_id = {case.id: case for case in cases}
+        cases = by_id.values()
+        done = _steps([by_id[case_id] for case_id in consumed], unit_of)
     seen_ids, seen_units = set(consumed), {step.unit for step in done}
-    groups: dict[str, list[Case]] = {}
+    rest: list[Case] = []
     skipped = []
-    for case in by_id.values():
+    for case in cases:
         if case.id in seen_ids:
             continue
         if unit_of(case) in seen_units:
             skipped.append(case.id)
         else:
-            groups.setdefault(unit_of(case), []).append(case)
-    rest: list[Case] = []
-    for unit in sorted(groups, key=lambda unit: _rank(seed, unit)):
-        members = groups[unit]
-        rest += members if len(members) == 1 else sorted(members, key=lambda case: _rank(seed, case.id))
+            rest.append(case)
+    rest.sort(key=lambda case: _place(seed, case, unit_of(case)))
     return Order(tuple(done), tuple(_steps(rest, unit_of)), tuple(skipped))
 
 
@@ -77,6 +77,11 @@ def _own_unit(case: Case) -> str:
 def _unit_of(case: Case) -> str:
     # marked, so that a case whose id equals another's group stays a unit of its own
     return case.id if case.group is None else f"{case.group}\0group"
+
+
+def _place(seed: int, case: Case, unit: str) -> bytes:
+    """Sorts by the unit's rank, and inside a group by the case's own."""
+    return _rank(seed, unit) if unit == case.id else _rank(seed, unit) + _rank(seed, case.id)
 
 
 def _rank(seed: int, name: str) -> bytes:

@@ -12,7 +12,7 @@ Output = TypeVar("Output")
 
 # Results are handed on together when they come quicker than this: the work per hand-over is then shared, and a slow
 # model's results are still judged one by one.
-HAND_OVER_S = 0.005
+HAND_OVER_S = 0.02
 HAND_OVER_AT = 25
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
-# About 1 MB of answers; beyond it the run waits for the disk rather than fill the memory.
-LARGEST_BACKLOG = 1_000
+# About 2 MB of answers; beyond it the run waits for the disk rather than fill the memory.
+LARGEST_BACKLOG = 2_000
 # Flushes begin this far apart or after so many rows, so that quick answers share a transaction.
 FLUSH_EVERY_S = 0.2
-FLUSH_AT = 400
+FLUSH_AT = 1_000
 
 
 class Writer:

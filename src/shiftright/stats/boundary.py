@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Literal
 
 import numpy as np
@@ -67,7 +68,7 @@ class BoundaryTest:
         rooms = (bad - low, high - good, high - bad)
         self._largest: Array = np.repeat([largest_bet(room, width) for room in rooms], 3)
         self._ship.ceiling, self._block.ceiling = float(self._largest[0]), float(self._largest[3])
-        self._past: list[float] = []
+        self._past = array("d")
         self._refresh_at = 0
         self._decision: Decision | None = None
 
@@ -100,7 +101,7 @@ class BoundaryTest:
         xs = xs[:used]
         self._regression.run(xs, stop=False)
         self._law.observe(xs)
-        self._past += xs
+        self._past.extend(xs)
         if self._block.peak >= self._block.goal:
             self._decision = "block"
         elif self._ship.peak >= self._ship.goal:
