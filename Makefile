@@ -47,9 +47,11 @@ bench: $(STAMP)-test  ## speed and memory, as ratios to a limit measured in the 
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/decision_cost.py
 
-prove: $(STAMP)-test  ## the long proofs (2,000 replications); writes benchmarks/results
-	$(BIN)/python benchmarks/error_rates.py --replications 2000
-	$(BIN)/python benchmarks/decision_cost.py --replications 2000
+prove: $(STAMP)-test  ## the long proofs (2,000 replications, large data, peers); writes benchmarks/results
+	$(BIN)/python benchmarks/error_rates.py --replications 2000 >benchmarks/results/error_rates.md
+	$(BIN)/python benchmarks/decision_cost.py --replications 2000 >benchmarks/results/decision_cost.md
+	$(BIN)/python benchmarks/large.py >benchmarks/results/large.md
+	$(BIN)/python benchmarks/peers.py --venvs $(VENV)/peers >benchmarks/results/peers.md
 
 docs: $(STAMP)-test  ## write the generated pages
 	$(BIN)/python scripts/make_docs.py

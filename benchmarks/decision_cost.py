@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
 
+from heading import header
 from shiftright.stats import CAP_FACTOR, BoundaryTest, expected_calls_limit, fixed_size
 
 MIX = {-0.08: 0.08, -0.05: 0.10, -0.03: 0.12, -0.015: 0.15, 0.0: 0.25, 0.02: 0.20, 0.05: 0.10}
@@ -83,10 +83,6 @@ def jackknife(results: dict[float, np.ndarray], laws: dict[float, np.ndarray], g
         calls, limit = totals(kept, laws)
         ratios.append(calls / limit)
     return sqrt((groups - 1) / groups * sum((ratio - np.mean(ratios)) ** 2 for ratio in ratios))
-
-
-def header(title: str) -> str:
-    return f"# {title}\n\n{datetime.now(UTC):%Y-%m-%d} · `python {' '.join(sys.argv)}`\n"
 
 
 def main() -> int:

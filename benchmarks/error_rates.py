@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from decision_cost import differences, header, pass_rates
+from decision_cost import differences, pass_rates
+from heading import header
 from shiftright.stats import (
     CAP_FACTOR,
     BoundaryTest,
