@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -133,6 +134,20 @@ def test_the_lock_remembers_and_merges(tmp_path: Path) -> None:
     before = path.read_bytes()
     back.write(path)
     assert path.read_bytes() == before
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "shiftright.lock"
+
+    def write(i: int) -> None:
+        lock = Lock()
+        row = DecisionRow(f"d-{i}", "k", "f", "v", 1.0, 2.0)
+        lock.merge([LockedDecision(row, ())])
+        lock.write(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    assert len(Lock.read(path).decisions) == 40
 
 
 @pytest.mark.parametrize(

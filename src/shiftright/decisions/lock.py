@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -105,6 +106,10 @@ class Lock(msgspec.Struct):
 
     def write(self, path: Path) -> None:
         """Take in what another process wrote meanwhile, drop scores of baselines nobody points to, replace the file."""
+        with _alone(path.parent):
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
         merged = Lock.read(path)
         merged.merge([*self.stable.values(), *self.scores.values(), *self.decisions.values()])
         current = {(stable.feature, stable.digest) for stable in merged.stable.values()}
@@ -112,6 +117,22 @@ class Lock(msgspec.Struct):
         decisions = sorted(merged.decisions.values(), key=lambda entry: (entry.row.feature, entry.row.id))
         stable = sorted(merged.stable.values(), key=lambda entry: entry.feature)
         _replace(path, chain([Header()], stable, kept, decisions))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process of this machine at a time, by a lock on the folder itself; without fcntl (Windows) the last wins."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _further(old: LockedDecision | None, new: LockedDecision) -> LockedDecision:
