@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from shiftright.errors import Error
+
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
@@ -21,7 +23,9 @@ class OrderedPool(Generic[Input, Output]):
 
     ``use`` returns True when no more are needed: workers then end what they have begun (it is paid for) and its results
     are still handed to ``surplus``. Workers never run more than ``2 * concurrency`` inputs ahead of the first one that
-    is not finished, which bounds memory and waste. An exception in ``work`` or ``use`` stops all and is raised.
+    is not finished, which bounds memory and waste. After an ``Error`` in ``work`` (a cap, a provider that is down) nothing
+    new is begun, what is under way ends, the finished prefix is used, and the error is raised; any other exception
+    cancels everything.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class OrderedPool(Generic[Input, Output]):
         self._frontier = 0
         self._handed_at = 0.0
         self._enough = False
+        self._stopped: Error | None = None
         self._moved = asyncio.Event()
 
     async def run(self, inputs: Sequence[Input]) -> bool:
@@ -61,18 +66,25 @@ class OrderedPool(Generic[Input, Output]):
             self._hand_over()
         for output in self._done.values():
             self._surplus(output)
+        if self._stopped is not None and not self._enough:
+            raise self._stopped
         return self._enough
 
     async def _worker(self, inputs: Sequence[Input]) -> None:
         work, total, ahead = self._work, len(inputs), 2 * self._concurrency
-        while not self._enough and self._next < total:
+        while not self._enough and self._stopped is None and self._next < total:
             index = self._next
             if index - self._frontier >= ahead:
                 self._moved.clear()
                 await self._moved.wait()
                 continue
             self._next += 1
-            output = await work(inputs[index])
+            try:
+                output = await work(inputs[index])
+            except Error as error:
+                self._stopped = self._stopped or error
+                self._moved.set()
+                return
             if index % HAND_OVER_AT == 0:
                 # a feature that never waits must not keep the loop from signals and timers
                 await asyncio.sleep(0)
