@@ -34,6 +34,20 @@ def test_compare_answers_on_two_files(shiftright: Shiftright, tmp_path: Path) ->
     assert (few.code, few.json["verdict"], few.json["merge"]) == (2, "inconclusive", "yes")
 
 
+def test_compare_names_the_cases_one_file_lacks_and_some_that_were_fixed(
+    shiftright: Shiftright, tmp_path: Path
+) -> None:
+    old = write(tmp_path / "old.jsonl", [1.0] * 300 + [0.0] * 63)
+    found = shiftright("compare", old, write(tmp_path / "new.jsonl", [1.0] * 300))
+    assert found.code == 2
+    assert "63 cases only in the old file" in found.out.splitlines()[0]
+    assert "63 cases of the old file are missing" in found.out
+    risen = shiftright("compare", old, write(tmp_path / "risen.jsonl", [1.0] * 363))
+    fixed = risen.out[risen.out.index("fixed (63)") :]
+    assert "c300" in fixed
+    assert "… and 61 more (all with --json)" in fixed
+
+
 @pytest.mark.parametrize(
     ("given", "margin"), [("10 points", 0.1), ("3%", 0.03), ("0.05", 0.05), ("1 point", 0.01)]
 )

@@ -64,6 +64,21 @@ def test_the_order_of_rows_in_the_files_does_not_matter() -> None:
     assert {c.case_id for c in plain.broke} == {c.case_id for c in mixed.broke}
 
 
+def test_a_new_file_that_lost_cases_is_not_released() -> None:
+    whole = run([1.0] * 300 + [0.0] * 63)
+    lost = compare(whole, whole[:300])
+    missing = "63 cases of the old file are missing in the new one: a run that drops its failures would look like this"
+    assert (lost.verdict, lost.merge) == ("inconclusive", "yes")
+    assert lost.reasons == (missing,)
+    assert "63 cases only in the old file, left out: case-300, case-301, case-302, …" in lost.notes
+    assert "63 cases only in the old file" in repr(lost)
+    worse = compare(whole, run([0.0] * 300))
+    assert (worse.verdict, worse.reasons[-1]) == ("fail", missing)
+    more = compare(whole[:300], whole)
+    assert more.verdict == "pass"
+    assert any(note.startswith("63 cases only in the new file") for note in more.notes)
+
+
 def test_a_wider_margin_is_easier() -> None:
     rng = np.random.default_rng(2)
     old, new = run(coin(rng, 300, 0.9)), run(coin(rng, 300, 0.9))
@@ -311,7 +326,9 @@ def test_what_always_holds(scores: list[tuple[float, float]]) -> None:
     (row,) = found.checks
     assert row.interval is not None
     assert row.estimate is not None
-    assert -1 <= row.interval[0] - 1e-12 <= row.estimate <= row.interval[1] + 1e-12 <= 1 + 1e-9
+    low, high = row.interval
+    assert -1 <= low <= row.estimate + 1e-12
+    assert row.estimate - 1e-12 <= high <= 1
     assert row.estimate == pytest.approx(sum(b - a for a, b in scores) / len(scores))
     broke = sum(a >= 0.5 > b for a, b in scores)
     fixed = sum(b >= 0.5 > a for a, b in scores)

@@ -14,7 +14,8 @@ from shiftright.errors import UsageError
 if TYPE_CHECKING:
     from shiftright.evals.compare import Comparison
 
-CASES_SHOWN = 5
+BROKE_SHOWN = 5
+FIXED_SHOWN = 2
 SLICES_SHOWN = 6
 
 Margin = Annotated[
@@ -81,10 +82,12 @@ def read_scales(given: list[str] | None) -> dict[str, tuple[float, float]]:
 def print_comparison(found: Comparison, *, explain: bool = False) -> None:
     from shiftright.cli._screen import console, text
     from shiftright.cli._verdict import print_answers, print_evidence, print_rows
+    from shiftright.evals.compare.showing import alone
 
     screen = console()
     names = f"{Path(found.variant).name} against {Path(found.baseline).name}"
-    screen.print(text(names, "bold") + text(f" · {found.pairs:,} pairs by {found.paired_by}", "dim"))
+    counts = " · ".join(["", f"{found.pairs:,} pairs by {found.paired_by}", *alone(found)])
+    screen.print(text(names, "bold") + text(counts, "dim"))
     screen.print()
     print_answers(screen, found.merge, found.verdict, found.reasons)
     _print_levels(screen, found)
@@ -131,7 +134,8 @@ def _print_changes(screen: Any, found: Comparison) -> None:
         if not cases:
             continue
         screen.print(text(f"{name} ({len(cases)})", "bold"))
-        for case in cases[: CASES_SHOWN if name == "broke" else 0]:
+        shown = BROKE_SHOWN if name == "broke" else FIXED_SHOWN
+        for case in cases[:shown]:
             screen.print(text(f"  {case.case_id}", "bold") + text(f"  {', '.join(case.metrics)}", "dim"))
             lines = [("input", case.input), ("expected", case.expected)]
             lines += [
@@ -139,8 +143,8 @@ def _print_changes(screen: Any, found: Comparison) -> None:
                 ("now", case.new_failure or case.new_output),
             ]
             print_lines(screen, [(label, value) for label, value in lines if value is not None])
-        if name == "broke" and len(cases) > CASES_SHOWN:
-            screen.print(text(f"  … and {len(cases) - CASES_SHOWN} more (all with --json)", "dim"))
+        if len(cases) > shown:
+            screen.print(text(f"  … and {len(cases) - shown} more (all with --json)", "dim"))
     if found.broke or found.fixed:
         screen.print()
 

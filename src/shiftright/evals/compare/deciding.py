@@ -20,7 +20,7 @@ from shiftright.evals.compare.advisory import amounts, changes, levels, slices
 from shiftright.evals.compare.comparison import Comparison
 from shiftright.evals.compare.metrics import Measured, Scales, failed, measure
 from shiftright.evals.compare.naive import naive_answers
-from shiftright.evals.compare.pairing import Pair, pair
+from shiftright.evals.compare.pairing import Pair, Pairing, few, pair
 from shiftright.evals.compare.sources import Recorded, Source, open_source
 from shiftright.evals.compare.unit_means import UnitMeans
 
@@ -61,15 +61,16 @@ def compare(
     pairing = pair(before.rows, after.rows)
     found = measure(pairing.pairs, metric=metric, scales=_checked(scales or {}))
     decided = decide(pairing.pairs, found.measured, margin=margin, confidence=confidence or Confidence())
+    verdict = _complete(decided.verdict, pairing)
     broke, fixed = changes(pairing.pairs, found.measured)
     cases = _cases(pairing.pairs)
     return Comparison(
         variant=after.name,
         baseline=before.name,
-        verdict=decided.verdict.verdict,
-        merge=decided.verdict.merge,
-        reasons=decided.verdict.reasons,
-        checks=decided.verdict.checks,
+        verdict=verdict.verdict,
+        merge=verdict.merge,
+        reasons=verdict.reasons,
+        checks=verdict.checks,
         calls=Calls(fixed_sample=decided.fixed_sample),
         seconds=time.monotonic() - started,
         seed=SEED,
@@ -85,7 +86,13 @@ def compare(
         broke=broke,
         fixed=fixed,
         naive=naive_answers(found.measured, margin=margin),
-        notes=(*_warnings(before, after), *pairing.notes, *found.notes, *_failures(pairing.pairs)),
+        notes=(
+            *_warnings(before, after),
+            *_alone(pairing),
+            *pairing.notes,
+            *found.notes,
+            *_failures(pairing.pairs),
+        ),
     )
 
 
@@ -175,6 +182,29 @@ def _verdict(rows: Sequence[CheckRow], merge: Merge) -> Verdict:
     outcomes = {row.verdict for row in rows}
     outcome: Outcome = "fail" if "fail" in outcomes else "pass" if outcomes == {"pass"} else "inconclusive"
     return Verdict(outcome, merge, tuple(rows), tuple(words.summary([], 0, rows, outcome)))
+
+
+def _complete(verdict: Verdict, pairing: Pairing) -> Verdict:
+    """Nothing is released on pairs that lack cases of the old file: those that fail are the likeliest to be lost."""
+    count = len(pairing.only_old)
+    if not count:
+        return verdict
+    said = (
+        f"{count} {words.units(count)} of the old file {'is' if count == 1 else 'are'} missing in the new one: "
+        "a run that drops its failures would look like this"
+    )
+    if verdict.verdict == "pass":
+        return msgspec.structs.replace(verdict, verdict="inconclusive", reasons=(said,))
+    return msgspec.structs.replace(verdict, reasons=(*verdict.reasons, said))
+
+
+def _alone(pairing: Pairing) -> list[str]:
+    sides = (("old", pairing.only_old), ("new", pairing.only_new))
+    return [
+        f"{len(ids)} {words.units(len(ids))} only in the {name} file, left out: {few(ids)}"
+        for name, ids in sides
+        if ids
+    ]
 
 
 def _cases(pairs: Sequence[Pair]) -> dict[str, Case]:

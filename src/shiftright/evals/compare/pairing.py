@@ -77,7 +77,7 @@ def pair(old: Sequence[ResultRow], new: Sequence[ResultRow]) -> Pairing:
     if by_id is None or len(shared) - len(unlike) < FEWEST:
         raise _unpaired(sides, shared, unlike)
     note = (
-        (f"{_cases(len(unlike))} had another input under the same id: left out ({_few(unlike)})",)
+        (f"{_cases(len(unlike))} had another input under the same id: left out ({few(unlike)})",)
         if unlike
         else ()
     )
@@ -155,7 +155,7 @@ def _refuse_ambiguous(index: Index, by: PairedBy) -> None:
         if len(kinds) > 1:
             what = f"the id {key!r} stands for {len(kinds)} different inputs"
             if by == "input":
-                what = f"one input stands under {len(kinds)} ids ({_few(str(kind) for kind in kinds)})"
+                what = f"one input stands under {len(kinds)} ids ({few(str(kind) for kind in kinds)})"
             raise UsageError(
                 f"{what} in one file: it cannot be paired", hint="Give every case an id of its own."
             )
@@ -166,18 +166,18 @@ def _unpaired(
 ) -> UsageError:
     if unlike:
         return UsageError(
-            f"{_cases(len(unlike))} have the same id in both files but another input ({_few(unlike)}), "
+            f"{_cases(len(unlike))} have the same id in both files but another input ({few(unlike)}), "
             "and inputs do not match either",
             hint="Compare two runs on the same cases; ids that count positions do not name a case.",
         )
-    shown = " and ".join(_few(row.case_id or "a row without an id" for row in rows) for rows in sides)
+    shown = " and ".join(few(row.case_id or "a row without an id" for row in rows) for rows in sides)
     return UsageError(
         f"{_cases(len(shared))} in both files; at least {FEWEST} are needed (the files begin with {shown})",
         hint="Both runs need the same case ids (a column id or case_id) or the same inputs.",
     )
 
 
-def _few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str:
     listed = list(dict.fromkeys(names))
     return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
 

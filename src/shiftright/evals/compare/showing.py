@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shiftright.core.verdict import CheckRow
-from shiftright.decisions.words import points
+from shiftright.decisions.words import points, units
 from shiftright.evals.compare.findings import CaseChange, Findings
 from shiftright.evals.report.visible import short
 
@@ -37,12 +37,16 @@ def headline(found: Findings) -> str:
 
 def pairing_line(found: Findings) -> str:
     """What was compared with what, on how many cases."""
-    units = "" if found.units == found.pairs else f" in {found.units} groups"
-    alone = ""
-    if found.only_old or found.only_new:
-        alone = f"; only in the old file: {len(found.only_old)}, only in the new file: {len(found.only_new)}"
+    groups = "" if found.units == found.pairs else f" in {found.units} groups"
     names = f"{_tail(found.baseline)} → {_tail(found.variant)}"
-    return f"{names}: {found.pairs} cases paired by {found.paired_by}{units}{alone}"
+    parts = [f"{names}: {found.pairs} cases paired by {found.paired_by}{groups}", *alone(found)]
+    return "; ".join(parts)
+
+
+def alone(found: Findings) -> list[str]:
+    """How many cases only one file has, by file."""
+    sides = (("old", len(found.only_old)), ("new", len(found.only_new)))
+    return [f"{n:,} {units(n)} only in the {name} file" for name, n in sides if n]
 
 
 def _tail(name: str) -> str:
