@@ -21,10 +21,10 @@ from typing import Any
 import httpx2
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles import ModelProfile
-from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
 from shiftright.errors import SpecError
+from shiftright.models.address import AddressProvider
 from shiftright.models.cores import idle_cores
 from shiftright.models.retry import RetryPolicy
 from shiftright.models.scope import current
@@ -52,10 +52,10 @@ class LocalModel(OpenAIChatModel):
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(
             name if not name.endswith(".gguf") else f"{path.name}:{path.stat().st_size}",
-            provider=OpenAICompatibleProvider(
+            provider=AddressProvider(
                 "local",
                 base_url="http://local.invalid/v1",
-                api_key="none",
+                api_key=None,
                 http_client=httpx2.AsyncClient(transport=_InProcess(path)),
             ),
             profile=ModelProfile(

@@ -58,7 +58,8 @@ def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> M
         CredentialsError: when that variable is not set. SpecError: when the address or the model is missing.
     """
     from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    from shiftright.models.address import AddressProvider
 
     base_url, _, model = name.partition("#")
     if settings.get("base_url"):
@@ -71,9 +72,7 @@ def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> M
             f"{name!r} does not name a model at an address",
             hint="Write it like `model: https://host/v1#model`.",
         )
-    provider = OpenAICompatibleProvider(
-        address.hostname, base_url=base_url, api_key=_key(settings, address.hostname) or "none"
-    )
+    provider = AddressProvider(address.hostname, base_url=base_url, api_key=_key(settings, address.hostname))
     return _without_own_retries(OpenAIChatModel(model, provider=provider))
 
 
