@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from feature_calls import Load, answer
 from hypothesis import given
@@ -130,6 +131,30 @@ def test_a_failure_is_data_with_its_place(load: Load, code: str, message: str) -
     import re
 
     assert re.search(message, found.failure.message)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "ValueError('half \\ud800')",
+        "ModelRefused('half \\ud800')",
+        "SystemExit('half \\ud800')",
+        "RecursionError('half \\ud800')",
+    ],
+)
+def test_a_failure_can_be_stored_whatever_its_text(load: Load, raised: str) -> None:
+    found = answer(
+        load(f"from shiftright.errors import ModelRefused\ndef run(x): raise {raised}"), "hi"
+    ).failure
+    assert found is not None
+    assert "half \\ud800" in msgspec.json.decode(msgspec.json.encode(found))["message"]
+
+
+def test_an_error_that_cannot_say_itself_is_a_failure(load: Load) -> None:
+    code = "class E(Exception):\n    def __str__(self): raise KeyError('x')\ndef run(x): raise E"
+    found = answer(load(code), "hi").failure
+    assert found is not None
+    assert found.message.startswith("E: ")
 
 
 def test_model_errors_keep_their_kind(load: Load) -> None:

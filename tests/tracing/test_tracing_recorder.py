@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,3 +161,12 @@ def test_a_damaged_trace_is_an_error(damage: Any) -> None:
     data = pack([Span(f"step {n}", n, n + 1, -1, {"text": f"words {n * n}"}) for n in range(200)])
     with pytest.raises(StoreError, match="stored trace"):
         unpack(damage(data))
+
+
+def test_text_that_is_not_unicode_can_be_stored() -> None:
+    with recording() as recorder:
+        with pytest.raises(ValueError), span("step \ud800", a="\ud800", b=["\ud800"]):
+            raise ValueError("half \ud800")
+    (step,) = recorder.spans()
+    assert msgspec.json.decode(msgspec.json.encode(step), type=Span) == step
+    assert step.error == "ValueError: half \\ud800"

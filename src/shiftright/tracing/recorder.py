@@ -84,7 +84,7 @@ class OpenSpan:
     __slots__ = ("_recorder", "_token", "attributes", "end_us", "error", "name", "parent", "start_us")
 
     def __init__(self, name: str, attributes: dict[str, Any]) -> None:
-        self.name = name
+        self.name = _unicode(name)
         self.attributes = attributes
         self.error: str | None = None
         self.start_us = 0
@@ -102,7 +102,7 @@ class OpenSpan:
         """Add an attribute. Anything that is not a string, number, truth value or list of them becomes its text."""
         if self._recorder is None:
             return
-        value = _plain(value)
+        name, value = _unicode(name), _plain(value)
         if self._recorder._keep(name, value):
             self.attributes[name] = value
 
@@ -129,7 +129,7 @@ class OpenSpan:
             return
         self.end_us = self._recorder._elapsed_us()
         if error is not None:
-            self.error = f"{type(error).__name__}: {str(error)[:500]}"
+            self.error = _unicode(f"{type(error).__name__}: {str(error)[:500]}")
         try:
             _active.reset(self._token)
         except ValueError:
@@ -155,8 +155,15 @@ def recording() -> Iterator[Recorder]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (str, *_SCALARS)):
+    if isinstance(value, str):
+        return _unicode(value)
+    if isinstance(value, _SCALARS):
         return value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return str(value)
+    return _unicode(str(value))
+
+
+def _unicode(text: str) -> str:
+    """Halves of surrogate pairs spelled out: they cannot be stored."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
