@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shiftright import spec
-from shiftright.errors import UsageError
+from shiftright.errors import SpecError, UsageError
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_by_name_by_folder_and_by_file(root: Path) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_and_a_double_one_both_places(root: Path) -> None:
+    (root / "broken" / "spec.yaml").unlink()
     with pytest.raises(UsageError, match="Did you mean 'alpha'"):
         spec.find("alfa", root)
     (root / "b" / "spec.yaml").write_text("feature: alpha\n")
@@ -42,3 +43,26 @@ def test_an_unknown_name_gets_the_nearest_and_a_double_one_both_places(root: Pat
         spec.find("alpha", root)
     with pytest.raises(UsageError, match="shiftright init"):
         spec.find("alpha", root / ".hidden" / "none")
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"feature: f\n\trun: x\n", 2),
+        (b"feature: f\nchecks: [\n", 3),
+        (b"feature: f\n# caf\xe9\n", 2),
+        ("feature: f\n".encode("utf-16"), 1),
+        (b"", 1),
+        (b"a: &a [x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (i, i, b"*a," * 99) for i in range(200)), 55),
+    ],
+    ids=["tab", "syntax", "latin-1", "utf-16", "empty", "aliases"],
+)
+def test_a_contract_that_cannot_be_read_is_said_when_a_name_is_not_found(
+    root: Path, data: bytes, line: int
+) -> None:
+    (root / "broken" / "spec.yaml").write_bytes(data)
+    assert spec.find("alpha", root) == root / "a" / "spec.yaml"
+    with pytest.raises(SpecError) as caught:
+        spec.find("f", root)
+    assert caught.value.file == str(root / "broken" / "spec.yaml")
+    assert caught.value.line == line

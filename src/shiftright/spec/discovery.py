@@ -28,13 +28,14 @@ def find(name_or_path: str, root: str | Path) -> Path:
 
     Raises:
         UsageError: for an unknown name (with the nearest one), or one that two contracts have.
+        SpecError: for an unknown name, of the first contract that cannot be read: it may be the one meant.
     """
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     if (path / FILE_NAME).is_file():
         return path / FILE_NAME
-    features = _features(root)
+    features, unreadable = _features(root)
     found = features.get(name_or_path, [])
     if len(found) == 1:
         return found[0]
@@ -42,20 +43,24 @@ def find(name_or_path: str, root: str | Path) -> Path:
         places = " and ".join(str(place) for place in found)
         message = f"{len(found)} contracts are called {name_or_path!r}: {places}"
         raise UsageError(message, hint="Give the path, or rename one.")
+    if unreadable:
+        raise unreadable[0]
     near = nearest(name_or_path, features)
     guess = f"Did you mean {near!r}? " if near else ""
     known = f"Known: {', '.join(sorted(features))}." if features else "There is none yet: shiftright init."
     raise UsageError(f"there is no feature {name_or_path!r} under {root}", hint=guess + known)
 
 
-def _features(root: str | Path) -> dict[str, list[Path]]:
-    """Name -> contracts. One that cannot be read has no name; commands on its path still say what is wrong."""
+def _features(root: str | Path) -> tuple[dict[str, list[Path]], list[SpecError]]:
+    """Name -> contracts, and what is wrong with those that cannot be read, which have no name."""
     features: dict[str, list[Path]] = {}
+    unreadable: list[SpecError] = []
     for path in discover(root):
         try:
             name = read_document(path).get("feature")
-        except SpecError:
+        except SpecError as error:
+            unreadable.append(error)
             continue
         if isinstance(name, str):
             features.setdefault(name, []).append(path)
-    return features
+    return features, unreadable
