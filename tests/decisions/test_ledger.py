@@ -78,7 +78,7 @@ def test_a_consumed_case_that_was_edited_is_another_question() -> None:
     again = opened(edited, book_of(first, 10, Verdict("fail", "no")))
     assert again.verdict is None
     assert not again.resumed
-    assert again.earlier == 1
+    assert again.about.earlier == 1
 
 
 @pytest.mark.parametrize("field", ["clauses", "scorers", "candidate", "baseline"])

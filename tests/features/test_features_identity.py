@@ -85,12 +85,19 @@ def test_a_digest_covers_code_and_named_files_and_nothing_else(
     for name, text in FILES.items():
         if name.endswith("spec.yaml"):
             continue
-        (project / name).write_text(text + "\n")
+        (project / name).write_text(text + ("\nchanged = True\n" if name.endswith(".py") else "\n"))
         if digest(project, variant) != before:
             changed.add(name)
         (project / name).write_text(text)
         assert digest(project, variant) == before
     assert changed == covered
+
+
+def test_a_comment_is_no_other_feature(project: Path) -> None:
+    before = digest(project, "zero")
+    code = (project / "feature.py").read_text()
+    (project / "feature.py").write_text("# a remark\n\n" + code + "\n\n# and another\n")
+    assert digest(project, "zero") == before
 
 
 def test_names_of_variants_and_places_do_not_count(

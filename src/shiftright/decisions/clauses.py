@@ -158,8 +158,9 @@ def plan_clause(
 
     ``clauses`` is the number of tested clauses of the contract: blocking is a union of claims, so each gets
     wrong_block / clauses and false_red / clauses, while shipping needs every clause and no correction (Berger 1982).
-    Attempt j ships at wrong_ship * 6 / (pi^2 j^2). ``units`` are the independent units there are, ``planning``
-    increments of other cases, ``baseline_level`` the baseline's mean score where it is known from other cases.
+    Attempt j ships at wrong_ship * 6 / (pi^2 j^2) and calls harm at false_red times the same. ``units`` are the
+    independent units there are, ``planning`` increments of other cases, ``baseline_level`` the baseline's mean score
+    where it is known from other cases.
     """
     low, bad, good, high, unit = _boundaries(check, clause, baseline_level)
     alpha = attempt_alpha(confidence.wrong_ship, attempt)
@@ -179,7 +180,7 @@ def plan_clause(
         high=high,
         alpha=alpha,
         beta=beta,
-        red=confidence.false_red / clauses,
+        red=attempt_alpha(confidence.false_red, attempt) / clauses,
         variance=variance,
         measured=measured,
         fixed_n=fixed,

@@ -24,7 +24,8 @@ class Frozen(msgspec.Struct, frozen=True):
     ``seed`` orders the cases; ``largest_unit`` and ``mean_unit`` are sizes of groups in cases; ``suite`` is the number
     of units of the suite (suite mode only); ``baseline_repeats`` is K_b. ``raises`` lists (cases consumed, units there
     are) for each time cases were added to an open decision, ``units`` what there were at first. ``must`` is the digest
-    of the ``must`` cases that had passed when it was decided.
+    of the ``must`` cases that had passed when it was decided. The candidate runs ``repeats`` times a case, counted from
+    ``first_repeat``: a later attempt asks for answers that no earlier one has used.
     """
 
     clauses: tuple[ClausePlan, ...]
@@ -38,6 +39,8 @@ class Frozen(msgspec.Struct, frozen=True):
     raises: tuple[tuple[int, int], ...] = ()
     units: int = 0
     must: str | None = None
+    repeats: int = 1
+    first_repeat: int = 0
 
 
 # below this many units the planned variance is the better guess

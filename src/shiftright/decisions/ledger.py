@@ -35,18 +35,24 @@ class Subject(msgspec.Struct, frozen=True):
         return digest_of(msgspec.to_builtins(self))
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """One attempt: its frozen test, what it has consumed, and its verdict once decided.
+class About(msgspec.Struct, frozen=True):
+    """What was decided before: ``earlier`` decisions on the same subject over other versions of the cases, ``others``
+    on other candidates or contracts over some of these cases, and the attempt that proved harm, if one has."""
 
-    ``earlier`` counts decisions on the same subject over other versions of the cases.
-    """
+    earlier: int = 0
+    others: int = 0
+    refused_at: int | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One attempt: its frozen test, what it has consumed, and its verdict once decided."""
 
     row: DecisionRow
     frozen: Frozen
     consumed: tuple[ConsumedRow, ...]
     order: Order
     resumed: bool
-    earlier: int = 0
+    about: About = About()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -81,10 +87,17 @@ def open_decision(
     known = book.of(subject.stem)
     ours = [entry for entry in known if _same_lineage(entry[1], digests)]
     latest = max(ours, key=lambda entry: entry[0].attempt, default=None)
-    if latest is not None and not another:
-        return _reopen(latest, cases, earlier=len(known) - len(ours))
-    attempt = latest[0].attempt + 1 if latest else 1
-    lineage = latest[0].parts["lineage"] if latest else digest_of_cases(cases)
+    newest = max((row.attempt for row, _ in known), default=1)
+    about = About(
+        earlier=len(known) - len(ours),
+        others=sum(1 for row, used in book.rows if row.decided and _overlaps(row, used, subject, digests)),
+        refused_at=next((row.attempt for row, _ in ours if row.verdict and row.verdict.merge == "no"), None),
+    )
+    # an older attempt is never reopened: editing a case that only a later one has used must not bring it back
+    if latest is not None and latest[0].attempt == newest and not another:
+        return _reopen(latest, cases, about)
+    attempt = newest + 1 if another and known else newest
+    lineage = latest[0].parts["lineage"] if latest and another else digest_of_cases(cases)
     key = digest_of(subject.stem, lineage)
     seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()
@@ -103,7 +116,7 @@ def open_decision(
         frozen=msgspec.to_builtins(frozen),
     )
     order = arrange(cases, seed=seed, grouped=subject.estimand == "population")
-    return Decision(row, frozen, (), order, resumed=False, earlier=len(known) - len(ours))
+    return Decision(row, frozen, (), order, resumed=False, about=about)
 
 
 def _seed(subject: Subject, attempt: int) -> int:
@@ -112,8 +125,16 @@ def _seed(subject: Subject, attempt: int) -> int:
     return int(digest_of(subject.feature, subject.baseline or subject.candidate, attempt)[:8], 16)
 
 
+def _overlaps(
+    row: DecisionRow, used: Iterable[ConsumedRow], subject: Subject, digests: dict[str, str]
+) -> bool:
+    return row.parts.get("stem") != subject.stem and any(
+        digests.get(c.case_id) == c.case_digest for c in used
+    )
+
+
 def _reopen(
-    entry: tuple[DecisionRow, tuple[ConsumedRow, ...]], cases: Sequence[Case], *, earlier: int
+    entry: tuple[DecisionRow, tuple[ConsumedRow, ...]], cases: Sequence[Case], about: About
 ) -> Decision:
     row, consumed = entry
     try:
@@ -129,7 +150,7 @@ def _reopen(
         consumed=[c.case_id for c in consumed],
         grouped=frozen.estimand == "population",
     )
-    return Decision(row, frozen, consumed, order, resumed=True, earlier=earlier)
+    return Decision(row, frozen, consumed, order, resumed=True, about=about)
 
 
 def _same_lineage(consumed: Iterable[ConsumedRow], digests: dict[str, str]) -> bool:

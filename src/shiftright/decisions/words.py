@@ -116,7 +116,11 @@ def needs(plan: ClausePlan, n: int, variance: float | None = None) -> str:
     gap = _gap(plan, plan.gap)
     if sees <= plan.gap:
         return f"{n} {units(n)} so far; {gap} need about {_round(wanted)}"
-    seen = f"resolve {_gap(plan, sees)}" if sees < plan.good - plan.low else "are too few to tell anything"
+    seen = (
+        f"resolve {_gap(plan, sees)}"
+        if sees < plan.good - plan.low
+        else "{'is' if n == 1 else 'are'} too few to tell anything"
+    )
     return f"your {n} {units(n)} {seen}; {gap} need about {_round(wanted)}, or widen the margin"
 
 

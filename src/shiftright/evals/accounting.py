@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from shiftright.decisions.clauses import fixed_size, increment
 from shiftright.decisions.contract import ClauseTest, ContractTest
@@ -16,15 +17,19 @@ ENOUGH = 10
 
 
 def yardsticks(contract: ContractTest, consumed: Sequence[ConsumedRow]) -> tuple[int | None, float | None]:
-    """(fixed-size test of equal power, limit of statistics.md section L) for the cases seen; the slowest clause counts.
+    """(fixed-size test of equal power, limit of statistics.md section L) of the slowest clause that is decided.
 
-    Both use the variance and the law that were observed, so they are estimates, and None before ten cases.
+    Both use the variance and the law of the cases seen, so they are estimates; None before ten cases, the limit also
+    while nothing is decided.
     """
     if len(consumed) < ENOUGH or not contract.clauses:
         return None, None
     pairs = [_clause(test, consumed) for test in contract.clauses]
-    limits = [limit for _, limit in pairs if limit is not None]
-    return max(fixed for fixed, _ in pairs), max(limits, default=None)
+    decided = [(limit, fixed) for fixed, limit in pairs if limit is not None]
+    if not decided:
+        return max(fixed for fixed, _ in pairs), None
+    limit, fixed = max(decided)
+    return max(fixed, ceil(limit)), limit
 
 
 def _clause(test: ClauseTest, cases: Sequence[ConsumedRow]) -> tuple[int, float | None]:
@@ -33,9 +38,10 @@ def _clause(test: ClauseTest, cases: Sequence[ConsumedRow]) -> tuple[int, float 
     mean = sum(xs) / len(xs)
     variance = max(sum((x - mean) ** 2 for x in xs) / len(xs), 0.05 * plan.gap)
     fixed = fixed_size(variance, plan.gap, plan.alpha, plan.beta)
-    if plan.kind == "mean_at_most" and not plan.unit:
+    decision = test.release.decision
+    if decision not in ("ship", "block") or (plan.kind == "mean_at_most" and not plan.unit):
         return fixed, None
-    shipped = test.release.decision != "block"
+    shipped = decision == "ship"
     limit = expected_calls_limit(
         xs,
         bad=plan.bad,
@@ -67,6 +73,12 @@ def baseline_repeats(target: Target, book: Book, records: Records) -> int:
     if not candidates or not _flaky(target.baseline.digest, records):
         return 1
     return min(1 + len(candidates), 5)
+
+
+def first_unused_repeat(rows: Sequence[tuple[DecisionRow, Sequence[ConsumedRow]]], attempt: int) -> int:
+    """The first repeat of the candidate that no attempt before this one has asked for."""
+    earlier = (row.frozen for row, _ in rows if row.attempt < attempt)
+    return max((frozen.get("first_repeat", 0) + frozen.get("repeats", 1) for frozen in earlier), default=0)
 
 
 def _flaky(baseline_digest: str, records: Records) -> bool:

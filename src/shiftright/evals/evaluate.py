@@ -12,7 +12,7 @@ from shiftright.decisions.contract import ContractTest, Estimand, Frozen
 from shiftright.decisions.ledger import Decision, open_decision
 from shiftright.decisions.order import arrange, unit_sizes
 from shiftright.decisions.units import CaseScores
-from shiftright.errors import BaselineStale, CapReached, DatasetChanged
+from shiftright.errors import BaselineStale, CapReached, DatasetChanged, StoreError
 from shiftright.evals import accounting, notes
 from shiftright.evals.execution import Execution
 from shiftright.evals.freeze import freeze
@@ -22,6 +22,7 @@ from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
 from shiftright.evals.scoring import passed
 from shiftright.evals.target import Target, resolve
+from shiftright.evals.troubles import Held, Troubles
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
 from shiftright.store import Records
@@ -86,6 +87,8 @@ def _open(
             estimand=estimand,
             reruns=known_reruns(target, records),
             baseline_repeats=accounting.baseline_repeats(target, book, records),
+            repeats=options.repeats,
+            first_repeat=accounting.first_unused_repeat(book.of(subject.stem), attempt),
         )
 
     return open_decision(
@@ -121,6 +124,7 @@ class GateRun:
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
         self._judges: tuple[str, ...] = ()
+        self._held, self._troubles = Held(), Troubles()
 
     @property
     def known(self) -> bool:
@@ -131,7 +135,10 @@ class GateRun:
 
     def stored(self) -> EvalRun:
         """The verdict as it was decided, or as it stands after every case there is."""
-        verdict = self.decision.verdict or self.contract.verdict()
+        verdict = self._sticky(self.decision.verdict or self.contract.verdict())
+        self._require_evidence()
+        self._judges = notes.labels(self.target)
+        self.history.keep(self.target, self.decision, self.frozen, self.records)
         run = accounting.last_run(self.records, self.decision.row)
         return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
 
@@ -176,6 +183,7 @@ class GateRun:
                 self.contract.add_must(
                     run.case.id, all(passed(self.target.spec, scores) for scores in run.candidate_scores)
                 )
+                self._troubles.add(run)
                 self._execution.writer.add(cases=(run.run_case(self._execution.run_id, "must", position),))
             self._step()
             return False
@@ -186,11 +194,16 @@ class GateRun:
         pool = OrderedPool(
             self._execution.work(), self._use, _ignore, concurrency=self._execution.concurrency
         )
-        await pool.run(self.decision.order.rest)
+        if not await pool.run(self.decision.order.rest):
+            self._count(self._held.rest())
 
     def _use(self, runs: Sequence[CaseRun]) -> bool:
-        """Cases in order enter the test; what lies behind the case that settles it is not used."""
-        used = self._enter([run.evidence() for run in runs])
+        """Cases in order enter the test, as soon as they count."""
+        return self._count(self._held.release(runs))
+
+    def _count(self, runs: Sequence[CaseRun]) -> bool:
+        """What lies behind the case that settles the contract is not used."""
+        used = 0 if not runs else self._enter([run.evidence() for run in runs])
         self._record(runs[:used])
         self._step()
         return self.contract.settled
@@ -222,6 +235,8 @@ class GateRun:
         start = len(self.consumed)
         rows = [run.consumed(self.decision.row.id, start + index) for index, run in enumerate(runs)]
         self.consumed += rows
+        for run in runs:
+            self._troubles.add(run)
         self._execution.writer.add(
             cases=[run.run_case(self._execution.run_id, "gate", start + i) for i, run in enumerate(runs)],
             consumed=rows,
@@ -246,6 +261,35 @@ class GateRun:
         return msgspec.structs.replace(frozen, raises=(*frozen.raises, (len(decision.consumed), units)))
 
     def _verdict(self, note: str | None) -> Verdict:
+        verdict = self._sticky(self._as_it_stands(note))
+        return msgspec.structs.replace(verdict, reasons=(*verdict.reasons, *self._troubles.sentences()))
+
+    def _sticky(self, verdict: Verdict) -> Verdict:
+        """Harm proven in an earlier attempt on these cases stays proven: a merge cannot be retried until green."""
+        before = self.decision.about.refused_at
+        if before is None or before == self.decision.row.attempt or verdict.merge == "no":
+            return verdict
+        said = f"attempt {before} on these cases has proven harm, which another attempt does not undo"
+        return msgspec.structs.replace(verdict, merge="no", reasons=(said, *verdict.reasons))
+
+    def _require_evidence(self) -> None:
+        """
+        Raises:
+            StoreError: when a stored verdict does not follow from the scores stored with it.
+        """
+        stored = self.decision.verdict
+        if stored is None or not self.consumed:
+            return
+        shown = self.contract.verdict()
+        if shown.verdict != stored.verdict or (shown.merge, stored.merge) == ("no", "yes"):
+            raise StoreError(
+                f"decision {self.decision.row.id} is stored as {stored.verdict}, merge {stored.merge}; "
+                f"its own scores say {shown.verdict}, merge {shown.merge}",
+                file=self.history.path,
+                hint="The file was edited. Restore it: git checkout shiftright.lock",
+            )
+
+    def _as_it_stands(self, note: str | None) -> Verdict:
         complete = self.contract.settled or len(self.consumed) == len(self._steps)
         if self.decision.verdict is None:
             return self.contract.verdict(complete=complete, note=note)

@@ -17,7 +17,7 @@ from shiftright.evals.calling import Caller, Tally
 from shiftright.evals.options import Options
 from shiftright.evals.recheck import Recheck
 from shiftright.evals.scoring import Scoring
-from shiftright.evals.target import Side, Target
+from shiftright.evals.target import REPEATS_A_GENERATION, Side, Target
 from shiftright.evals.work import CaseRun, Work
 from shiftright.evals.writer import Writer
 from shiftright.models.budget import Budget
@@ -27,8 +27,7 @@ from shiftright.store import Records
 from shiftright.store.rows import RunRow, RunStatus
 
 DEFAULT_CONCURRENCY = 8
-# Repeats of the baseline: 0 to 4 are its scores, from FIRST_RECHECK on they check them; then the next generation's.
-REPEATS_A_GENERATION = 100_000
+# Repeats from here on check the baseline's remembered scores.
 FIRST_RECHECK = 100
 
 
@@ -52,8 +51,8 @@ class Execution:
     ) -> None:
         self._target, self._records, self._options = target, records, options
         self._decision, self._lock, self._marks = decision, lock, marks or {}
-        # a later attempt at a decision asks for fresh answers
-        self._first_repeat = (decision.row.attempt - 1) * options.repeats if decision else first_repeat
+        self._first_repeat = decision.frozen.first_repeat if decision else first_repeat
+        self._repeats = decision.frozen.repeats if decision else options.repeats
         self.tally = Tally()
         self.run_id = records.runs.new_id()
         self._earlier_runs = len(records.runs.list(target.spec.feature, limit=10_000)) if decision else 0
@@ -112,7 +111,7 @@ class Execution:
             scoring,
             self._caller(target.candidate),
             caller,
-            repeats=self._options.repeats,
+            repeats=self._repeats,
             first_repeat=self._first_repeat,
             baseline_repeats=decision.frozen.baseline_repeats if decision else 1,
             first_baseline_repeat=other.generation * REPEATS_A_GENERATION if other else 0,

@@ -24,6 +24,8 @@ def freeze(
     estimand: Estimand = "population",
     reruns: Sequence[CaseScores] = (),
     baseline_repeats: int = 1,
+    repeats: int = 1,
+    first_repeat: int = 0,
 ) -> Frozen:
     """The frozen part of a new decision.
 
@@ -40,6 +42,8 @@ def freeze(
         mean_unit=sum(sizes) / len(sizes) if sizes else 1.0,
         suite=len(sizes) if estimand == "suite" else 0,
         units=len(sizes),
+        repeats=repeats,
+        first_repeat=first_repeat,
         baseline_repeats=min(baseline_repeats, MOST_BASELINE_REPEATS),
     )
 

@@ -14,7 +14,7 @@ from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Frozen
 from shiftright.decisions.ledger import Book, Decision
 from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
-from shiftright.evals.target import Side, Target
+from shiftright.evals.target import REPEATS_A_GENERATION, Side, Target
 from shiftright.store import Records
 from shiftright.store.leases import new_holder
 from shiftright.store.rows import ConsumedRow, DecisionRow
@@ -27,8 +27,8 @@ class History:
     """Reads both memories, writes both."""
 
     def __init__(self, root: Path, records: Records) -> None:
-        self._path, self._records = root / LOCK_NAME, records
-        self.lock = Lock.read(self._path)
+        self.path, self._records = root / LOCK_NAME, records
+        self.lock = Lock.read(self.path)
 
     def book(self, feature: str) -> Book:
         """Every attempt at this feature; where both memories know one, the one that has seen more."""
@@ -57,7 +57,7 @@ class History:
         )
         generations = {**stable.generations, baseline.digest: stable.generations.get(baseline.digest, 0) + 1}
         self.lock.merge([msgspec.structs.replace(stable, generations=generations)])
-        self.lock.write(self._path)
+        self.lock.write(self.path)
 
     def begin(self, decision: Decision) -> None:
         """Make the decision known to the records (it may be new, or come from the lock)."""
@@ -94,6 +94,11 @@ class History:
             await asyncio.sleep(LEASE_S / 4)
             await asyncio.to_thread(self._records.ledger.lease, decision_id, holder, LEASE_S)
 
+    def keep(self, target: Target, decision: Decision, frozen: Frozen, records: Records) -> None:
+        """Write a decision that only the records know into the lock again (it was deleted, or never committed)."""
+        if decision.row.id not in self.lock.decisions:
+            self.remember(target, decision.row, decision.consumed, frozen, decision.verdict)
+
     def remember(
         self,
         target: Target,
@@ -112,10 +117,14 @@ class History:
             stable = self.lock.stable.get(target.spec.feature)
             generations = stable.generations if stable else {}
             lines.append(Stable(target.spec.feature, target.baseline.name, identity, generations))
+            # a failed answer is never remembered: the next eval asks the baseline again
+            sound = self._records.answers.get(target.baseline.digest)
+            digests = {case.id: case.input_digest for case in target.gate.cases}
+            first = target.baseline.generation * REPEATS_A_GENERATION
             lines += [
                 BaselineScore(target.spec.feature, identity, c.case_id, c.case_digest, c.baseline)
                 for c in consumed
-                if c.baseline
+                if c.baseline and (digests.get(c.case_id, ""), first) in sound
             ]
         self.lock.merge(lines)
-        self.lock.write(self._path)
+        self.lock.write(self.path)

@@ -6,6 +6,7 @@ from shiftright import datasets
 from shiftright.core.case import Case
 from shiftright.decisions.ledger import Decision
 from shiftright.evals.target import Target
+from shiftright.scorers.judge import Judge
 
 
 def of(target: Target, decision: Decision | None) -> tuple[str, ...]:
@@ -13,11 +14,22 @@ def of(target: Target, decision: Decision | None) -> tuple[str, ...]:
     said: list[str] = []
     if decision is not None:
         said += _of_decision(decision)
+    if target.baseline is not None and target.baseline.digest == target.candidate.digest:
+        said.append("both sides are the same code and settings: nothing was changed")
     said += _leaks(target)
     for data in (target.gate, target.must):
         if data is not None:
             said += data.warnings
     return tuple(dict.fromkeys(said))
+
+
+def labels(target: Target) -> tuple[str, ...]:
+    """How many human labels stand behind each judge, without asking it."""
+    return tuple(
+        f"{name}: as this judge sees it; human labels: {len(scorer.labels)}"
+        for name, scorer in target.scorers.items()
+        if isinstance(scorer, Judge)
+    )
 
 
 def _of_decision(decision: Decision) -> list[str]:
@@ -28,10 +40,18 @@ def _of_decision(decision: Decision) -> list[str]:
             f"this is attempt {attempt} at the same decision: it ships at an error rate of "
             f"{frozen.clauses[0].alpha:.2%} instead of the stated one"
         )
-    if decision.earlier:
+    about = decision.about
+    if about.earlier:
         said.append(
-            f"{decision.earlier} earlier decision{'s' if decision.earlier > 1 else ''} on this variant used other "
+            f"{about.earlier} earlier decision{'s' if about.earlier > 1 else ''} on this variant used other "
             "versions of the cases"
+        )
+    if about.others:
+        rate = frozen.clauses[0].alpha if frozen.clauses else 0.05
+        said.append(
+            f"{about.others} other decision{'s' if about.others > 1 else ''} (other code, contract or variant) used "
+            f"some of these cases: each may ship wrongly with {rate:.1%}, all together with at most "
+            f"{min(1.0, (about.others + 1) * rate):.0%}"
         )
     if decision.order.skipped:
         said.append(

@@ -23,9 +23,9 @@ class OrderedPool(Generic[Input, Output]):
 
     ``use`` returns True when no more are needed: workers then end what they have begun (it is paid for) and its results
     are still handed to ``surplus``. Workers never run more than ``2 * concurrency`` inputs ahead of the first one that
-    is not finished, which bounds memory and waste. After an ``Error`` in ``work`` (a cap, a provider that is down) nothing
-    new is begun, what is under way ends, the finished prefix is used, and the error is raised; any other exception
-    cancels everything.
+    is not finished, which bounds memory and waste. After an ``Error`` in ``work`` (a cap, a provider that is down)
+    nothing new is begun, what is under way ends, the finished prefix is used, and the error is raised; any other
+    exception cancels everything.
     """
 
     def __init__(

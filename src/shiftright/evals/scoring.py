@@ -57,8 +57,8 @@ class Scoring:
     async def _score(self, case: Case, answer: Answer, other: Answer | None) -> Scores:
         scores: Scores = {}
         for check, scorer, measured in self._checks:
-            if answer.failure is not None and not measured:
-                scores[check.name] = _failed_feature(check, answer)
+            if answer.failure is not None and not (measured and _unlimited(check)):
+                scores[check.name] = _failed_feature(check, answer, measured)
                 continue
             ctx = ScoreContext(case, answer, check.params, other)
             try:
@@ -93,9 +93,15 @@ def _refuse_stop(error: Exception) -> None:
         raise error
 
 
-def _failed_feature(check: Check, answer: Answer) -> Score:
+def _unlimited(check: Check) -> bool:
+    """A mean without a limit has no worst value: what a failed call did cost is all that can be said."""
+    return check.clause("mean_at_most") is not None and check.clause("each_at_most") is None
+
+
+def _failed_feature(check: Check, answer: Answer, measured: bool) -> Score:
+    """The worst value of its own side: a wrong answer, or (None) one that is out of time and at the limit of cost."""
     assert answer.failure is not None
-    worst = 1.0 if check.clause("at_most") else 0.0
+    worst = None if measured else 1.0 if check.clause("at_most") else 0.0
     return Score(
         check.name,
         value=worst,

@@ -20,6 +20,8 @@ from shiftright.evals import merge_base
 from shiftright.features import LoadedFeature
 
 DEFAULT = "default"
+# Repeats of the baseline: 0 to 4 are its scores, later ones check them; then come the next generation's.
+REPEATS_A_GENERATION = 100_000
 
 
 class Side(msgspec.Struct, frozen=True):

@@ -77,12 +77,21 @@ def _hash(path: Path, size: int) -> str:
     hasher = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         if size <= _WHOLE:
-            hasher.update(file.read())
+            data = file.read()
+            hasher.update(_meaning(data) if path.suffix == ".py" else data)
         else:
             hasher.update(f"{size}:".encode() + file.read(_END))
             file.seek(-_END, 2)
             hasher.update(file.read())
     return hasher.hexdigest()
+
+
+def _meaning(source: bytes) -> bytes:
+    """Python without comments and layout: a remark is no other feature, and no second chance at a decision."""
+    try:
+        return ast.dump(ast.parse(source)).encode("utf-8", "surrogatepass")
+    except (SyntaxError, ValueError, RecursionError):
+        return source
 
 
 def _relative(path: Path, root: Path) -> str:
