@@ -186,6 +186,7 @@ def test_formulas_and_numbers_in_csv_are_text_and_round_trip(tmp_path: Path, cel
         ('input\n"a\n', 2, "not CSV"),
         ("input,langg\na,b\n", 2, "unknown key 'langg'"),
         ("id,input\n1,a\n1,b\n", 3, "taken by line 2"),
+        ("id,input\na\0b,a\n", 2, "id holds a NUL character"),
     ],
 )
 def test_csv_errors(tmp_path: Path, text: str, line: int, words: str) -> None:

@@ -168,7 +168,10 @@ def test_truncated_files_are_errors_that_name_the_file(path: Path, share: float,
         ("a.csv", "colour,size\nred,1\n", "says which case"),
         ("a.csv", "id,size\n1,1\n", "is a score"),
         ("a.csv", "id,score\n1\n", "1 cells under 2 columns"),
-        ("a.jsonl", '{"id": 1, "score": 1}\n{"id":', "not JSON"),
+        ("a.jsonl", '{"id": 1, "score": 1}\n{"id":', "a.jsonl:2: is JSON that breaks off"),
+        ("a.jsonl", '{"id": 1, "score": 1}\n{"id": x}', "a.jsonl:2: is JSON that is broken"),
+        ("a.jsonl", '{"id": 1, "score": 1}\n{"id": ' + "[" * 100_000, "a.jsonl:2: is nested too deeply"),
+        ("a.csv", "id,score\na,1\nb\0,1\n", "a.csv:3: a cell holds a NUL character"),
         ("a.xml", "<html></html>", "with <html>"),
         ("a.json", '{"format": "shiftright.rows/9", "rows": []}', "shiftright.rows/9"),
         ("a.json", '{"format": "shiftright.rows/1", "rows": [{}]}', "does not fit"),
@@ -248,3 +251,12 @@ def test_nan_of_python_tools_is_a_missing_score(tmp_path: Path) -> None:
     run = {"testCases": [{"name": "a", "input": "x", "metricsData": [{"name": "m", "score": float("nan")}]}]}
     path.write_text(json.dumps(run))
     assert result_files.read(path).rows[0].failure == "m: no score"
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_nan_in_a_table_is_a_missing_score_too(tmp_path: Path, ending: str) -> None:
+    rows = [{"id": "a", "output": "x", "score": float("nan")}, {"id": "b", "output": "y", "score": 1.0}]
+    path = tmp_path / f"r.{ending}"
+    path.write_text(json.dumps(rows) if ending == "json" else "".join(json.dumps(row) + "\n" for row in rows))
+    first, second = result_files.read(path).rows
+    assert (first.scores, first.failure, second.scores) == ({}, "no score", {"score": 1.0})

@@ -311,3 +311,11 @@ def test_no_damage_raises_anything_but_a_spec_error(folder: Path, damage: list[t
 def test_merge_keys_and_aliases_are_plain_yaml(folder: Path) -> None:
     text = MINIMAL + "variants:\n  a: &a {model: m, k: 1}\n  b: {<<: *a, k: 2}\n"
     assert spec.load(write(folder, text)).variants["b"].settings == {"model": "m", "k": 2}
+
+
+def test_a_link_to_itself_is_said_with_its_line(folder: Path) -> None:
+    (folder / "spec.yaml").write_text(MINIMAL)
+    (folder / "gate.jsonl").unlink()
+    (folder / "gate.jsonl").symlink_to("gate.jsonl")
+    with pytest.raises(SpecError, match=r"spec.yaml:3: .*gate.jsonl"):
+        spec.load(folder)

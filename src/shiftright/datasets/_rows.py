@@ -114,6 +114,9 @@ def _word(row: dict[str, Any], key: str, file: Path, line: int) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
+        if "\0" in value:
+            hint = "Is the file complete, and UTF-8?"
+            raise DatasetError(f"{key} holds a NUL character: {value!r:.80}", file=file, line=line, hint=hint)
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

@@ -136,9 +136,16 @@ def _file(name: str, mark: Mark, label: str) -> str:
 
 
 def beside(name: str, mark: Mark) -> Path:
-    """A path relative to the file that names it."""
+    """A path relative to the file that names it.
+
+    Raises:
+        SpecError: for a path that leads nowhere: symbolic links in a circle, a NUL character.
+    """
     folder = mark.file.parent if mark.file else Path()
-    return (folder / name).resolve()
+    try:
+        return (folder / name).resolve()
+    except (OSError, RuntimeError, ValueError) as cause:
+        raise fail(mark, f"{name!r} is not a path to a file: {cause}", "Name the file itself.") from None
 
 
 def _clauses(score: str, values: dict[str, Any], mapping: Map, where: str) -> tuple[Clause, ...]:

@@ -38,24 +38,31 @@ class Source:
         start = self.data[:64].lstrip()[:1]
         if start not in (b"{", b"[") or self.suffix in (".jsonl", ".ndjson", ".csv", ".tsv"):
             return None
-        try:
-            return msgspec.json.decode(self.data)
-        except RecursionError:
-            raise self.error("is nested too deeply") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._lenient_json()
+        return self.decoded(self.data)
 
-    def _lenient_json(self) -> Any:
-        """Python's tools write NaN, which JSON does not have."""
+    def decoded(self, data: bytes, line: int = 1) -> Any:
+        """The JSON of ``data``, which starts at ``line`` of the file. NaN, which Python's tools write, is accepted.
+
+        Raises:
+            DatasetError: with the line where it breaks off.
+        """
         try:
-            return json.loads(self.data)
+            return msgspec.json.decode(data)
         except RecursionError:
-            raise self.error("is nested too deeply") from None
+            raise self.error("is nested too deeply", line=line) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._lenient(data, line)
+
+    def _lenient(self, data: bytes, line: int) -> Any:
+        try:
+            return json.loads(data)
+        except RecursionError:
+            raise self.error("is nested too deeply", line=line) from None
         except json.JSONDecodeError as cause:
             what = "breaks off" if cause.pos >= len(cause.doc.rstrip()) else "is broken"
-            raise self.error(f"is JSON that {what}: {cause.msg}", line=cause.lineno) from None
+            raise self.error(f"is JSON that {what}: {cause.msg}", line=line + cause.lineno - 1) from None
         except UnicodeDecodeError:
-            raise self.error("is not UTF-8 text") from None
+            raise self.error("is not UTF-8 text", line=line) from None
 
     def error(self, message: str, *, line: int | None = None, hint: str | None = None) -> DatasetError:
         """A DatasetError about this file."""

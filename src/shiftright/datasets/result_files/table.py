@@ -121,6 +121,9 @@ def csv_records(source: Source) -> list[dict[str, Any]]:
             if cells and len(cells) != len(names):
                 message = f"{len(cells)} cells under {len(names)} columns"
                 raise source.error(message, line=reader.line_num, hint="Is the file complete?")
+            if any("\0" in cell for cell in cells):
+                hint = "Is the file complete, and UTF-8?"
+                raise source.error("a cell holds a NUL character", line=reader.line_num, hint=hint)
             if cells:
                 records.append({name: cell for name, cell in zip(names, cells, strict=True) if cell != ""})
         return records
@@ -139,10 +142,7 @@ def _jsonl(source: Source) -> list[dict[str, Any]]:
     for line, raw in enumerate(source.data.split(b"\n"), 1):
         if raw.isspace() or not raw:
             continue
-        try:
-            record = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
-            raise source.error(f"not JSON: {cause}", line=line, hint="Is the last line complete?") from None
+        record = source.decoded(raw, line)
         if not isinstance(record, dict):
             raise source.error("this is not a JSON object", line=line, hint="One object a line.")
         records.append(record)
