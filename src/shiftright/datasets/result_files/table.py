@@ -6,8 +6,6 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from shiftright.core.yaml_text import decode
 from shiftright.datasets.result_files.rows import ResultFile, ResultRow, id_of, number_of, score_of
 from shiftright.datasets.result_files.source import Source
