@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,18 +75,21 @@ def test_warnings(shiftright: Shiftright, project: Path) -> None:
         ("nowhere:f", "no module 'nowhere'"),
         ("code:g", "code.py has no 'g'"),
         ("broken:f", "cannot be parsed"),
+        ("cat 'unclosed", 'spec.yaml:2: run: "cat \'unclosed" is no command line'),
+        ("../../x:y", "spec.yaml:2: run: there is no program '../../x:y'"),
+        ("no-such-program --fast", "there is no program 'no-such-program'"),
     ],
 )
 def test_code_that_is_not_there(shiftright: Shiftright, project: Path, run: str, said: str) -> None:
     (project / "broken.py").write_text("def f(:\n")
-    (project / "spec.yaml").write_text(SPEC.replace("code:f", run))
+    (project / "spec.yaml").write_text(SPEC.replace("code:f", json.dumps(run)))
     found = shiftright("check")
     assert found.code == 3
     assert said in found.err
 
 
 def test_installed_modules_and_urls_are_fine(shiftright: Shiftright, project: Path) -> None:
-    for run in ("json:loads", "https://example.com/api", "node triage.mjs"):
+    for run in ("json:loads", "https://example.com/api", "cat triage.json"):
         (project / "spec.yaml").write_text(SPEC.replace("code:f", f'"{run}"'))
         assert shiftright("check").code == 0, run
 
@@ -96,3 +100,20 @@ def test_the_schema_for_editors_accepts_the_contract(shiftright: Shiftright, pro
 
     schema = shiftright("check", "--schema").json
     jsonschema.validate(yaml.safe_load((project / "spec.yaml").read_text()), schema)
+
+
+def test_a_scorer_of_a_package_that_is_not_installed(
+    shiftright: Shiftright, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "  kind: {score: 'pydantic_evals.evaluators:IsInstance', type_name: str, at_least: 90%}\n")
+    assert shiftright("check", "f").code == 0
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pydantic_evals"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pydantic_evals", None)
+    (project / "code.py").write_text("def f(x): return x\n")
+    for command in ("check", "eval"):
+        error = shiftright(command, "f", "--json").json["error"]
+        assert error["hint"] == "pip install pydantic-evals"
+        assert error["line"] == 5
+    write(project, "  kind: {score: 'nowhere:IsInstance', at_least: 90%}\n")
+    assert "no module 'nowhere'" in shiftright("check", "f", "--json").json["error"]["message"]

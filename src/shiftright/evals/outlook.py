@@ -21,7 +21,9 @@ from shiftright.decisions import words
 from shiftright.decisions.clauses import ClausePlan, cases_needed, plan_clause, resolvable, tested
 from shiftright.decisions.order import unit_sizes
 from shiftright.errors import SpecError
+from shiftright.spec.checks import FUNCTION
 from shiftright.usercode import search
+from shiftright.usercode.program import command_line
 
 FEW_LABELS = 30
 
@@ -65,6 +67,7 @@ def outlook(path: Path) -> Outlook:
     """
     spec = specs.load(path)
     _require_code(spec)
+    _require_scorers(spec)
     data = {split: datasets.load(file) for split, file in spec.cases.items()}
     gate = data.get("gate")
     units = len(unit_sizes(gate.cases)) if gate else 0
@@ -212,16 +215,19 @@ def _said_by(data: dict[str, Dataset]) -> Iterator[str]:
 
 
 def _require_code(spec: Spec) -> None:
-    """Every ``module:function`` the contract runs is there, as far as its source tells.
+    """Every ``module:function`` the contract runs is there, as far as its source tells, and every program.
 
     Raises:
         SpecError: with the line that names what is missing.
     """
     named = {spec.run, *(variant.run for variant in spec.variants.values())}
     for run in sorted(run for run in named if run is not None):
-        module, colon, function = run.partition(":")
-        if not colon or "/" in run or " " in run or module == "recorded":
+        if run.startswith(("http://", "https://", "recorded:")):
             continue
+        if not FUNCTION.fullmatch(run):
+            command_line(run, spec.root, file=spec.path, line=_line(spec, run))
+            continue
+        module, _, function = run.partition(":")
         files = _module(module, spec.root.resolve())
         if files is None:
             if not _installed(module):
@@ -233,6 +239,18 @@ def _require_code(spec: Spec) -> None:
                 )
         elif files:
             _require_name(spec, run, files[-1], function.partition(".")[0])
+
+
+def _require_scorers(spec: Spec) -> None:
+    """Every ``score: module:name`` has a module, beside the contract or installed.
+
+    Raises:
+        SpecError: with the check's line.
+    """
+    for check in spec.checks:
+        module, colon, _ = check.score.partition(":")
+        if colon and _module(module, spec.root.resolve()) is None and not _installed(module):
+            raise search.not_found(module, spec.root, file=spec.path, line=check.line)
 
 
 def _module(module: str, root: Path) -> list[Path] | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import shlex
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from shiftright.features import signature
 from shiftright.features.context import Context
 from shiftright.features.current import named_variant
 from shiftright.usercode import isolation
+from shiftright.usercode.program import command_line
 
 Kind = Literal["function", "graph", "url", "command", "recorded", "prompt"]
 RECORDED = "recorded:"
@@ -137,21 +136,8 @@ def _recorded(spec: Spec, variant: Variant, name: str) -> LoadedFeature:
 def _command(spec: Spec, variant: Variant, run: str) -> LoadedFeature:
     from shiftright.features.command import run_command
 
-    where: dict[str, Any] = {"file": spec.path, "line": run_line(spec, variant)}
-    try:
-        words = shlex.split(run)
-    except ValueError as cause:
-        raise SpecError(f"run: {run!r} is no command line: {cause}", **where) from None
-    if not words:
-        raise SpecError("run: is empty", **where, hint="Write module:function, a URL or a command line.")
-    beside = spec.root / words[0]
-    program = str(beside.resolve()) if "/" in words[0] and beside.is_file() else shutil.which(words[0])
-    if program is None:
-        hint = f"Install it, or write module:function for Python code in {spec.root}."
-        raise SpecError(f"run: there is no program {words[0]!r}", **where, hint=hint)
-    return LoadedFeature(
-        spec, variant, "command", partial(run_command, [program, *words[1:]], spec.root, variant.settings)
-    )
+    argv = command_line(run, spec.root, file=spec.path, line=run_line(spec, variant))
+    return LoadedFeature(spec, variant, "command", partial(run_command, argv, spec.root, variant.settings))
 
 
 def run_line(spec: Spec, variant: Variant) -> int | None:
