@@ -150,3 +150,18 @@ def test_a_missing_key_is_named_before_anything_is_asked(
     with pytest.raises(CredentialsError, match="TEST_KEY"):
         project.evaluate("new")
     assert not provider.prompts
+
+
+def test_the_expected_cost_is_of_the_price_that_is_used(project: Project) -> None:
+    from shiftright.evals.expected import expected_cost
+    from shiftright.evals.options import Options
+
+    found = expected_cost("echo", project.settings, Options(variant="new"))
+    assert found is not None
+    assert found.prices == "the contract's price"
+    # 60 cases of each side: about 3 tokens at 1 USD/M, and at most 500 at 2 USD/M
+    assert found.cost_usd == pytest.approx(120 * 0.001, rel=0.01)
+    text = (project.folder / "spec.yaml").read_text()
+    free = text.replace("input: 1 USD/M, output: 2 USD/M", "input: 0 USD/M, output: 0 USD/M")
+    (project.folder / "spec.yaml").write_text(free)
+    assert expected_cost("echo", project.settings, Options(variant="new")) is None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def expected(app: App, feature: str, options: Options) -> str | None:
     """A sentence, or None where no model of the variants named costs anything."""
+    from shiftright.decisions.words import amount
     from shiftright.evals.expected import expected_cost
 
     found = expected_cost(feature, app.settings, options)
@@ -18,7 +19,11 @@ def expected(app: App, feature: str, options: Options) -> str | None:
         return None
     if found.cost_usd is None:
         return f"paid calls: no price is known for {', '.join(found.models)}; --max-calls limits them"
+    if options.max_cost_usd is not None and found.cost_usd >= options.max_cost_usd:
+        most = f"at most the cap of {options.max_cost_usd:g} USD"
+    else:
+        most = f"at most about {amount(found.cost_usd, 'cost')}"
     return (
-        f"paid calls: at most about {found.cost_usd:.2g} USD for {found.calls:,} calls of {', '.join(found.models)} "
+        f"paid calls: {most} for {found.calls:,} calls of {', '.join(found.models)} "
         f"({found.prices}); fewer when it is decided early, none for answers there are"
     )

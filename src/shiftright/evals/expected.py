@@ -17,7 +17,7 @@ from shiftright.settings import Settings
 
 class ExpectedCost(msgspec.Struct, frozen=True):
     """At most ``calls`` calls of ``models`` for ``cost_usd`` (None where no price is known), one model call per case
-    and side; ``prices`` says how old the prices are."""
+    and side; ``prices`` says whose prices they are, and how old those of a list."""
 
     models: tuple[str, ...]
     calls: int
@@ -41,20 +41,28 @@ def expected_cost(feature: str, settings: Settings, options: Options) -> Expecte
     cases = datasets.load(spec.cases["gate"]).cases
     characters = sum(len(msgspec.json.encode(case.value)) for case in cases) // max(len(cases), 1)
     total: float | None = 0.0
+    paid: list[str] = []
+    prices: list[str] = []
     for side in sides:
-        model = resolve(str(side["model"]), settings=side.settings, root=side.root)
-        each = model.price.expected(characters + _prompt_length(side), side.get("max_tokens"))
+        price = resolve(str(side["model"]), settings=side.settings, root=side.root).price
+        each = price.expected(characters + _prompt_length(side), side.get("max_tokens"))
+        if each == 0:
+            continue
         total = None if each is None or total is None else total + each * len(cases) * options.repeats
-    calls = len(cases) * len(sides) * options.repeats
+        paid.append(str(side["model"]))
+        prices.append("the contract's price" if price.own else prices_as_of())
+    if not paid:
+        return None
+    calls = len(cases) * len(paid) * options.repeats
     within = calls if options.max_calls is None else min(calls, options.max_calls)
     if total is not None:
         total *= within / max(calls, 1)
         total = total if options.max_cost_usd is None else min(total, options.max_cost_usd)
     return ExpectedCost(
-        models=tuple(dict.fromkeys(str(side["model"]) for side in sides)),
+        models=tuple(dict.fromkeys(paid)),
         calls=within,
         cost_usd=total,
-        prices=prices_as_of(),
+        prices=" and ".join(dict.fromkeys(prices)),
     )
 
 
