@@ -149,6 +149,11 @@ def test_doctor_says_what_is_missing_and_never_shows_a_key(
     assert "secret" not in found.out + found.err
 
 
+def test_a_folder_that_is_no_name_gives_one_that_is_said(shiftright: Shiftright) -> None:
+    assert "the feature is called my_feature\n" in shiftright("init", "my-feature").out
+    assert "is called" not in shiftright("init", "plain").out
+
+
 def test_weights_without_the_engine_are_not_asked_for_again(
     shiftright: Shiftright, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

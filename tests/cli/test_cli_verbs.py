@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -84,6 +85,11 @@ def test_plan_measures_and_says_what_it_takes(shiftright: Shiftright) -> None:
     assert {clause["plan"]["check"] for clause in found.json["clauses"]} == {"right", "latency"}
     shown = shiftright("plan", "triage", "--variant", "words")
     assert "your 30 cases resolve" in shown.out
+    several = shiftright("plan", "triage").out
+    assert "next: shiftright eval triage --variant words\n" in several
+    [row] = [line.split() for line in several.splitlines() if line.startswith("latency p95_at_most")]
+    [needed] = re.findall("about ([0-9]+) prove it", several)
+    assert (row[2], row[3], row[-1]) == ("–", needed, "–")
 
 
 def test_the_expected_cost_is_said_before_paid_calls(

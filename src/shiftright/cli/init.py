@@ -48,6 +48,8 @@ def init(
         raise UsageError(
             f"cannot write: {error.strerror}", file=target, hint="Name another folder."
         ) from None
+    if made.feature != target.resolve().name:
+        _output.say(f"the feature is called {made.feature}")
     for note in made.notes:
         _output.say(note)
     _output.say()

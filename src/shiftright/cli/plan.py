@@ -40,11 +40,11 @@ def plan(
     if json:
         _output.print_json(found)
     else:
-        _print(found, variant)
+        _print(found)
     return _output.PASS
 
 
-def _print(found: FeaturePlan, variant: str | None) -> None:
+def _print(found: FeaturePlan) -> None:
     from rich.table import Table
 
     from shiftright.cli._screen import NARROW, console, text
@@ -69,15 +69,18 @@ def _print(found: FeaturePlan, variant: str | None) -> None:
         table.add_column("in between", justify="right")
     table.add_column("fixed-size test", justify="right")
     for clause in found.clauses:
+        # a 95 % limit is proven by calls in time: no gap between levels is told apart, and none is asked for
+        by_count = clause.plan.kind == "p95_at_most"
         cells = [
             f"{clause.plan.check} {clause.plan.kind}",
-            _gap(clause, clause.resolvable),
+            "–" if by_count else _gap(clause, clause.resolvable),
             f"{clause.expected_if_equal:,.0f}",
             f"{clause.expected_if_bad:,.0f}",
         ]
         if screen.width >= NARROW:
             cells.append(f"{clause.expected_midway:,.0f}")
-        table.add_row(*(text(cell) for cell in [*cells, f"{clause.plan.fixed_n:,}"]))
+        cells.append("–" if by_count else f"{clause.plan.fixed_n:,}")
+        table.add_row(*map(text, cells))
     screen.print(table)
     screen.print()
     for clause in found.clauses:
@@ -87,7 +90,7 @@ def _print(found: FeaturePlan, variant: str | None) -> None:
         most = max((clause.plan.cap for clause in found.clauses), default=0)
         each = found.cost_per_call_usd
         screen.print(text(f"about {each:.3g} USD a call: at most {each * most:.3g} USD a side"))
-    option = f" --variant {variant}" if variant else ""
+    option = f" --variant {found.variants[0]}" if found.variants else ""
     screen.print(text("next: ", "dim") + text(f"shiftright eval {found.feature}{option}"))
 
 

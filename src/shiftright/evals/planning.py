@@ -9,6 +9,7 @@ import msgspec
 from shiftright import datasets
 from shiftright import spec as specs
 from shiftright.core.score import Score
+from shiftright.core.spec import Spec
 from shiftright.core.verdict import Calls
 from shiftright.decisions.clauses import ClausePlan, cases_needed, resolvable
 from shiftright.decisions.order import arrange, unit_sizes
@@ -31,23 +32,25 @@ PLANNED_FOR = "planned_for"
 
 class PlannedClause(msgspec.Struct, frozen=True):
     """One clause's plan. Calls are cases on which the candidate runs; ``needed`` is what the cap asks for where the
-    suite is smaller (None: it suffices)."""
+    suite is smaller (None: it suffices). "Equal" is at the good boundary; for a 95 % limit, all calls in time."""
 
     plan: ClausePlan
     expected_if_equal: float
     expected_if_bad: float
     expected_midway: float
-    limit_if_equal: float
+    limit_if_equal: float | None
     resolvable: float
     needed: int | None
 
 
 class FeaturePlan(msgspec.Struct, frozen=True):
-    """What a decision will take. ``sample`` is the size of the planning sample (0: variances are assumed);
-    ``cost_per_call_usd`` is the mean of the sample's calls."""
+    """What a decision will take. ``variants`` are what there is to decide on (the one named, else all but the
+    baseline; none where the feature has no variants). ``sample`` is the size of the planning sample (0: variances are
+    assumed); ``cost_per_call_usd`` is the mean of the sample's calls."""
 
     feature: str
     baseline: str | None
+    variants: tuple[str, ...]
     cases: int
     units: int
     sample: int
@@ -104,6 +107,7 @@ async def plan_feature(
     return FeaturePlan(
         feature=target.spec.feature,
         baseline=target.baseline.name if target.baseline else None,
+        variants=_to_decide(spec, options),
         cases=len(target.gate),
         units=units,
         sample=len(reruns) if len(reruns) >= SMALLEST_PLANNING_SAMPLE else 0,
@@ -112,6 +116,13 @@ async def plan_feature(
         calls=calls,
         run_id=run_id,
     )
+
+
+def _to_decide(spec: Spec, options: Options) -> tuple[str, ...]:
+    if options.variant or not spec.variants:
+        return (options.variant,) if options.variant else ()
+    others = [name for name in spec.variants if name != (options.baseline or spec.baseline)]
+    return tuple(others or spec.variants)
 
 
 def planned(clause: ClausePlan, units: int) -> PlannedClause:
@@ -129,12 +140,13 @@ def planned(clause: ClausePlan, units: int) -> PlannedClause:
         high=clause.high,
     )
     wanted = cases_needed(clause)
+    in_time = clause.kind == "p95_at_most"
     return PlannedClause(
         plan=clause,
-        expected_if_equal=found.expected_calls["good"],
+        expected_if_equal=float(wanted) if in_time else found.expected_calls["good"],
         expected_if_bad=found.expected_calls["bad"],
         expected_midway=found.expected_calls["middle"],
-        limit_if_equal=3.81 * clause.variance / clause.gap**2,
+        limit_if_equal=None if in_time else 3.81 * clause.variance / clause.gap**2,
         resolvable=resolvable(clause, units),
         needed=wanted if wanted > units else None,
     )

@@ -36,6 +36,7 @@ def load_object(reference: str, root: Path, *, file: Path | None = None, line: i
 
     Raises:
         SpecError: no such module or name; the module cannot be parsed, or fails while it is imported.
+        MissingDependency: it is of a known package that is not installed.
     """
     module_name, _, path = reference.partition(":")
     module = load_module(module_name, root.resolve(), file=file, line=line)
@@ -65,10 +66,7 @@ def load_module(name: str, root: Path, *, file: Path | None = None, line: int | 
     except ModuleNotFoundError as cause:
         missing = _public(cause.name or "")
         if missing == name or name.startswith(f"{missing}."):
-            raise SpecError(
-                f"there is no module {name!r} in {root}", file=file, line=line,
-                hint=f"Write {root / (name.replace('.', '/') + '.py')}, or correct the name before the colon.",
-            ) from None  # fmt: skip
+            raise search.not_found(name, root, file=file, line=line) from None
         raise _broken(cause, name, root) from cause
     except Error:
         raise

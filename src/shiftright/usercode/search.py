@@ -7,7 +7,11 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from shiftright.errors import Error, MissingDependency, SpecError
 from shiftright.settings import project_root
+
+# What contracts name without having written it: the module to import and what installs it.
+PACKAGES = {"pydantic_evals": "pydantic-evals"}
 
 
 def import_root(folder: Path) -> Path:
@@ -63,6 +67,24 @@ def module_files(place: Path, name: str) -> list[Path]:
             return []
         folder = folder / part
     return files
+
+
+def not_found(name: str, root: Path, *, file: Path | None, line: int | None) -> Error:
+    """What to say of a module that is neither beside the contract nor installed."""
+    top = name.partition(".")[0]
+    if top in PACKAGES:
+        return MissingDependency(
+            f"{name} needs the package {PACKAGES[top]}, which is not installed",
+            file=file,
+            line=line,
+            hint=f"pip install {PACKAGES[top]}",
+        )
+    return SpecError(
+        f"there is no module {name!r} in {root}",
+        file=file,
+        line=line,
+        hint=f"Write {root / (name.replace('.', '/') + '.py')}, or correct the name before the colon.",
+    )
 
 
 def _installed(top: str) -> bool:

@@ -86,13 +86,7 @@ def compare(
         broke=broke,
         fixed=fixed,
         naive=naive_answers(found.measured, margin=margin),
-        notes=(
-            *_warnings(before, after),
-            *_alone(pairing),
-            *pairing.notes,
-            *found.notes,
-            *_failures(pairing.pairs),
-        ),
+        notes=(*_warnings(before, after), *_of_pairing(pairing), *found.notes),
     )
 
 
@@ -198,13 +192,15 @@ def _complete(verdict: Verdict, pairing: Pairing) -> Verdict:
     return msgspec.structs.replace(verdict, reasons=(*verdict.reasons, said))
 
 
-def _alone(pairing: Pairing) -> list[str]:
+def _of_pairing(pairing: Pairing) -> list[str]:
+    """What no pair has, how pairs were found, and what failed in them."""
     sides = (("old", pairing.only_old), ("new", pairing.only_new))
-    return [
+    alone = [
         f"{len(ids)} {words.units(len(ids))} only in the {name} file, left out: {few(ids)}"
         for name, ids in sides
         if ids
     ]
+    return [*alone, *pairing.notes, *_failures(pairing.pairs)]
 
 
 def _cases(pairs: Sequence[Pair]) -> dict[str, Case]:
