@@ -41,7 +41,8 @@ async def trivial(text: str) -> str:
         await asyncio.sleep(LATENCY)
     return text if int(text[1:]) % 2 else "no"
 """
-BARE = """\
+BARE = (
+    """\
 import asyncio, json, sys
 sys.path.insert(0, ".")
 from trivial import trivial
@@ -58,7 +59,9 @@ async def main() -> None:
         await asyncio.gather(*(worker() for _ in range(%d)))
 
 asyncio.run(main())
-""" % CONCURRENCY  # noqa: UP031 - the template is full of braces
+"""
+    % CONCURRENCY
+)  # noqa: UP031 - the template is full of braces
 
 
 def write_cases(folder: Path, n: int, changed: int = 0) -> None:
@@ -73,7 +76,9 @@ def measured(command: list[str], folder: Path, latency: float) -> tuple[dict[str
     env = {**os.environ, "LATENCY": str(latency), "SHIFTRIGHT_HOME": str(folder / ".shiftright")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
-    done = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert done.stdout is not None
     assert done.stderr is not None
     out = done.stdout.read()
@@ -154,9 +159,15 @@ def main() -> None:
             wall = (ours["wall"] - base_ours["wall"]) / ideal if ideal else None
             peaks[n] = ours["peak_kb"]
             shown = f"{wall:.2f}" if wall else "–"
-            lines.append(f"| {n:,} | {latency * 1000:.0f} | {cost / loop:.1f}× | {cost:.0f} | {loop:.0f} | {shown} |")
-            broken += [f"{n} cases at {latency * 1000:.0f} ms: {cost:.0f} µs a case > 100"] if cost > 100 else []
-            broken += [f"{n} cases at 50 ms: wall {wall:.2f} of the ideal > 1.10"] if wall and wall > 1.10 else []
+            lines.append(
+                f"| {n:,} | {latency * 1000:.0f} | {cost / loop:.1f}× | {cost:.0f} | {loop:.0f} | {shown} |"
+            )
+            broken += (
+                [f"{n} cases at {latency * 1000:.0f} ms: {cost:.0f} µs a case > 100"] if cost > 100 else []
+            )
+            broken += (
+                [f"{n} cases at 50 ms: wall {wall:.2f} of the ideal > 1.10"] if wall and wall > 1.10 else []
+            )
     sizes = sorted(peaks)
     growth = (peaks[sizes[-1]] - peaks[sizes[0]]) / (sizes[-1] - sizes[0]) if len(sizes) > 1 else 0.0
     n = sizes[-1]
@@ -165,9 +176,13 @@ def main() -> None:
     broken += [f"memory grows {growth:.2f} KB a case > 1"] if growth > 1 else []
     broken += [f"an unchanged re-run costs {unchanged:.0f} µs a case > 20"] if unchanged > 20 else []
     broken += [f"1 % changed made {calls} calls, not {n // 100}"] if calls != n // 100 else []
-    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    revision = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
     command = re.sub(r".*/(?=benchmarks)", "", " ".join(sys.argv))
-    print(f"`python {command}` · {time.strftime('%Y-%m-%d')} · {revision} · Python {platform.python_version()}, ")
+    print(
+        f"`python {command}` · {time.strftime('%Y-%m-%d')} · {revision} · Python {platform.python_version()}, "
+    )
     print(f"{os.cpu_count()} cores, {CONCURRENCY} at a time, medians of {arguments.rounds} rounds\n")
     print("| cases | latency ms | CPU ÷ bare loop | CPU µs a case | bare loop µs | wall ÷ ideal |")
     print("|---|---|---|---|---|---|")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from shiftright.errors import Error as Error
     from shiftright.evals.compare import AaReport as AaReport
     from shiftright.evals.compare import Comparison as Comparison
-    from shiftright.evals.compare.aa import aa as aa
     from shiftright.evals.compare import compare as compare
+    from shiftright.evals.compare.aa import aa as aa
     from shiftright.evals.options import EvalRun as EvalRun
     from shiftright.features.context import Context as Context
     from shiftright.features.current import variant as variant

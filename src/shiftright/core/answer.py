@@ -51,9 +51,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     ``output`` is plain JSON data (models are dumped); it is None when ``failure`` is set.
     ``latency_s`` is the time the answer took when it was first produced: a cached answer keeps its own.
-    ``cost_usd`` is what the answer costs whoever asks, None where a price is unknown (never silently 0); ``spent_usd``
-    what was paid for it this time, when some of its model calls were cached. ``model_calls`` counts calls that reached a
-    model, ``cached_calls`` those answered from the cache.
+    ``cost_usd`` is what the answer costs whoever asks, None where a price is unknown (never silently 0);
+    ``spent_usd`` what was paid for it this time, when some of its model calls were cached. ``model_calls`` counts calls
+    that reached a model, ``cached_calls`` those answered from the cache.
     """
 
     output: Any = None
