@@ -313,6 +313,18 @@ def test_merge_keys_and_aliases_are_plain_yaml(folder: Path) -> None:
     assert spec.load(write(folder, text)).variants["b"].settings == {"model": "m", "k": 2}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("3 points", "N points"), ("3 points", "3 N"), ("exact", "aN"), ("gate.jsonl", "N.jsonl")],
+)
+def test_what_is_quoted_in_an_error_is_cut(folder: Path, old: str, new: str) -> None:
+    (folder / "spec.yaml").write_text(MINIMAL.replace(old, new.replace("N", "9" * 5000)))
+    with pytest.raises(SpecError, match="characters") as caught:
+        spec.load(folder)
+    assert len(str(caught.value)) < 1000
+    assert caught.value.line
+
+
 def test_a_link_to_itself_is_said_with_its_line(folder: Path) -> None:
     (folder / "spec.yaml").write_text(MINIMAL)
     (folder / "gate.jsonl").unlink()

@@ -143,9 +143,12 @@ def beside(name: str, mark: Mark) -> Path:
     """
     folder = mark.file.parent if mark.file else Path()
     try:
-        return (folder / name).resolve()
+        path = (folder / name).resolve()
+        path.is_file()  # says what resolving does not: a name that is too long
     except (OSError, RuntimeError, ValueError) as cause:
-        raise fail(mark, f"{name!r} is not a path to a file: {cause}", "Name the file itself.") from None
+        shown = sections.cut(repr(name), 80)
+        raise fail(mark, f"{shown} is not a path to a file: {cause}", "Name the file itself.") from None
+    return path
 
 
 def _clauses(score: str, values: dict[str, Any], mapping: Map, where: str) -> tuple[Clause, ...]:

@@ -46,7 +46,7 @@ def value_of(key: Key, raw: Any, mark: Mark, where: str) -> Any:
     try:
         return key.kind.read(raw)
     except ValueError as cause:
-        shown = "nothing" if raw is None else repr(raw) if isinstance(raw, str) else _short(raw)
+        shown = "nothing" if raw is None else cut(repr(raw), 80) if isinstance(raw, str) else _short(raw)
         hint = f"Expected {key.kind.expects}; as in {key.shown}"
         raise fail(mark, f"{label} is {shown}: {cause}", hint) from None
 
@@ -68,8 +68,13 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def fail(mark: Mark, message: str, hint: str | None = None) -> SpecError:
-    """A SpecError at a mark."""
-    return SpecError(message, file=mark.file, line=mark.line, hint=hint)
+    """A SpecError at a mark. What is quoted of the file may be of any length; a sentence is not."""
+    return SpecError(cut(message, 400), file=mark.file, line=mark.line, hint=hint)
+
+
+def cut(text: str, length: int) -> str:
+    """The text, or its beginning and how long it is."""
+    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
 
 
 def _inside(where: str) -> str:

@@ -20,7 +20,7 @@ def command_line(run: str, folder: Path, *, file: Path, line: int | None) -> lis
     except ValueError as cause:
         hint = "Close the quotes, or write a \\ before a quote that is meant as it is."
         raise SpecError(
-            f"run: {run!r} is no command line: {cause}", file=file, line=line, hint=hint
+            f"run: {run!r:.200} is no command line: {cause}", file=file, line=line, hint=hint
         ) from None
     if not words:
         hint = "Write module:function, a URL or a command line."
@@ -29,5 +29,5 @@ def command_line(run: str, folder: Path, *, file: Path, line: int | None) -> lis
     program = str(beside.resolve()) if "/" in words[0] and beside.is_file() else shutil.which(words[0])
     if program is None:
         hint = f"Install it, or write module:function for Python code in {folder}."
-        raise SpecError(f"run: there is no program {words[0]!r}", file=file, line=line, hint=hint)
+        raise SpecError(f"run: there is no program {words[0]!r:.200}", file=file, line=line, hint=hint)
     return [program, *words[1:]]
