@@ -272,3 +272,11 @@ def test_calls_at_a_time(provider: Provider) -> None:
     run(provider, use, concurrency=3)
     assert most == 3
     assert len(provider.requests) == 9
+
+
+@pytest.mark.filterwarnings("ignore::pydantic_ai.exceptions.UsageExtractionFailedWarning")
+def test_usage_that_cannot_be_is_a_cost_that_is_not_known(provider: Provider) -> None:
+    provider.answers(says("hi", prompt_tokens=-5, completion_tokens=-5))
+    asked = ask(provider, price={"input": 1, "output": 2})
+    assert asked.text == "hi"
+    assert asked.cost_usd is None

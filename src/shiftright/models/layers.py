@@ -5,6 +5,7 @@ request → meter and span → cache (single flight) → budget → slot → ret
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -12,7 +13,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from pydantic_ai import RunContext
-from pydantic_ai.exceptions import UserError
+from pydantic_ai.exceptions import UsageExtractionFailedWarning, UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import (
     CompletedStreamedResponse,
@@ -37,6 +38,9 @@ from shiftright.tracing.recorder import OpenSpan, span
 
 # A model that replays an answer says here how long that took when it was recorded (in ModelResponse.metadata).
 RECORDED_LATENCY = "shiftright.latency_s"
+
+# Usage that cannot be read is recorded as a cost that is not known; the raw warning says it again on stderr.
+warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
 _flights = SingleFlight()
 

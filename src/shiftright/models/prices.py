@@ -42,9 +42,13 @@ class Price(msgspec.Struct, frozen=True):
         return self.input is not None or self.gpu_hour is not None
 
     def cost(self, usage: Usage, seconds: float) -> float | None:
-        """USD of a call with this usage that took ``seconds``; None when no price is known."""
+        """USD of a call with this usage that took ``seconds``; None when no price is known, or no usage is."""
         if self.gpu_hour is not None:
             return seconds * self.gpu_hour / 3600 / self.concurrency
+        if self.input == 0 and not self.output:
+            return 0.0
+        if not usage.input_tokens and not usage.output_tokens:
+            return None  # a provider that does not say, or says what cannot be: not a free call
         if self.input is not None:
             return (usage.input_tokens * self.input + usage.output_tokens * (self.output or 0.0)) / 1e6
         return _list_price(self.model, self.provider, self.base_url, usage) if self.model else None
