@@ -213,3 +213,10 @@ def test_a_look_and_a_run_without_a_baseline_have_pages_too(tmp_path: Path) -> N
         )
         page = to_html(gather(seen.run_id, project.settings, records))
     assert "nothing was decided" in page
+
+
+def test_a_huge_output_is_cut_on_the_page_which_says_so(tmp_path: Path) -> None:
+    huge = 'async def echo(text: str) -> str:\n    return "x" * 300_000\n'
+    text = to_html(report_of(Project(tmp_path, code=huge, cases=3), "worse"))
+    assert len(text) < 400_000
+    assert "20,000 of 300,000 characters; shiftright show RUN --json has all" in text

@@ -27,7 +27,7 @@ def difference(before: Any, now: Any) -> tuple[list[Piece], list[Piece]]:
     old, new = laid_out(before), laid_out(now)
     if len(old) + len(new) > LONGEST or not old or not new:
         same = old == new
-        return [Piece(old, not same)], [Piece(new, not same)]
+        return [Piece(cut(old), not same)], [Piece(cut(new), not same)]
     left, right = _WORD.findall(old), _WORD.findall(new)
     before_pieces, now_pieces = [], []
     for kind, i1, i2, j1, j2 in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
@@ -36,6 +36,13 @@ def difference(before: Any, now: Any) -> tuple[list[Piece], list[Piece]]:
         if j2 > j1:
             now_pieces.append(Piece("".join(right[j1:j2]), kind != "equal"))
     return before_pieces, now_pieces
+
+
+def cut(text: str) -> str:
+    """The text, or as much of it as a page can hold, with how much that is and where the rest is."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}\n… {LONGEST:,} of {len(text):,} characters; shiftright show RUN --json has all of them"
 
 
 def laid_out(value: Any) -> str:

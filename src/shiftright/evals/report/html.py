@@ -12,7 +12,7 @@ from shiftright.core.verdict import CheckRow
 from shiftright.decisions import words
 from shiftright.evals.report.changes import CaseView
 from shiftright.evals.report.chart import chart
-from shiftright.evals.report.difference import difference, laid_out
+from shiftright.evals.report.difference import cut, difference, laid_out
 from shiftright.evals.report.gather import RunReport
 from shiftright.evals.report.visible import short, visible
 
@@ -76,12 +76,12 @@ def _case(case: CaseView) -> dict[str, Any]:
         "worst": case.worst,
         "known": case.known,
         "summary": short(case.value, 110) if case.known else "",
-        "input": laid_out(case.value) if case.known else "",
-        "expected": laid_out(case.expected) if case.known and case.expected is not None else None,
+        "input": cut(laid_out(case.value)) if case.known else "",
+        "expected": cut(laid_out(case.expected)) if case.known and case.expected is not None else None,
         "before": old,
         "now": new,
-        "alone": laid_out(now) if new is None and case.candidate else None,
-        "more": [laid_out(_output((answer,))) for answer in case.candidate[1:]],
+        "alone": cut(laid_out(now)) if new is None and case.candidate else None,
+        "more": [cut(laid_out(_output((answer,)))) for answer in case.candidate[1:]],
         "checks": case.checks,
     }
 
