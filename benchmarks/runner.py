@@ -41,8 +41,7 @@ async def trivial(text: str) -> str:
         await asyncio.sleep(LATENCY)
     return text if int(text[1:]) % 2 else "no"
 """
-BARE = (
-    """\
+BARE = """\
 import asyncio, json, sys
 sys.path.insert(0, ".")
 from trivial import trivial
@@ -56,12 +55,10 @@ async def main() -> None:
             for case in waiting:
                 output = await trivial(case["input"])
                 out.write(json.dumps({"id": case["id"], "output": output, "right": output == case["expected"]}) + "\\n")
-        await asyncio.gather(*(worker() for _ in range(%d)))
+        await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
 
 asyncio.run(main())
-"""
-    % CONCURRENCY
-)  # noqa: UP031 - the template is full of braces
+""".replace("CONCURRENCY", str(CONCURRENCY))
 
 
 def write_cases(folder: Path, n: int, changed: int = 0) -> None:

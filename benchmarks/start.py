@@ -27,7 +27,11 @@ COMMANDS = {
 def cpu(words: list[str], folder: Path) -> float:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.Popen(
-        [sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     assert done.stderr is not None
     errors = done.stderr.read()
@@ -48,8 +52,12 @@ def main() -> None:
             "feature: f\nrun: f:f\ncases: cases.jsonl\nchecks:\n  right: {score: exact, at_least: 70%}\n"
         )
         (folder / "f.py").write_text("def f(x: str) -> str:\n    return x\n")
-        (folder / "cases.jsonl").write_text("".join(f'{{"input": "{i}", "expected": "{i}"}}\n' for i in range(400)))
-        figures = {label: [cpu(words, folder) for _ in range(rounds + 1)][1:] for label, words in COMMANDS.items()}
+        (folder / "cases.jsonl").write_text(
+            "".join(f'{{"input": "{i}", "expected": "{i}"}}\n' for i in range(400))
+        )
+        figures = {
+            label: [cpu(words, folder) for _ in range(rounds + 1)][1:] for label, words in COMMANDS.items()
+        }
     bare = statistics.median(figures["python -c pass"])
     print("| command | ÷ bare interpreter | CPU s (median) |\n|---|---|---|")
     slow = []

@@ -41,7 +41,12 @@ class Error(Exception):
     code = "error"
 
     def __init__(
-        self, message: str, *, file: str | Path | None = None, line: int | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -19,10 +19,14 @@ def check(name: str, *clauses: Clause, score: str = "exact") -> Check:
 
 
 def case(name: str, group: str | None = None, content: str = "") -> Case:
-    return Case(name, input=name + content, group=group, input_digest=digest_of(name), digest=digest_of(name, content))
+    return Case(
+        name, input=name + content, group=group, input_digest=digest_of(name), digest=digest_of(name, content)
+    )
 
 
-def scores(name: str, candidate: float | None, baseline: float | None = None, check: str = "right") -> CaseScores:
+def scores(
+    name: str, candidate: float | None, baseline: float | None = None, check: str = "right"
+) -> CaseScores:
     before = {} if baseline is None else {check: (baseline,)}
     return CaseScores(name, {check: (candidate,)}, before, unit=name)
 

@@ -82,7 +82,9 @@ def test_an_unmeasured_invariant_does_not_hold() -> None:
 
 
 def test_failing_to_gain_is_not_harm() -> None:
-    verdict = feed(contract(spec(check("right", Clause("min_gain", 0.10)))), paired([(1.0, 1.0)] * 900)).verdict()
+    verdict = feed(
+        contract(spec(check("right", Clause("min_gain", 0.10)))), paired([(1.0, 1.0)] * 900)
+    ).verdict()
     assert (verdict.verdict, verdict.merge) == ("fail", "yes")
 
 
@@ -94,7 +96,10 @@ def test_a_mediocre_level_that_was_there_before_is_not_harm() -> None:
     assert verdict.merge == "yes"
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 1.0])), max_size=120), st.data())
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 1.0])), max_size=120),
+    st.data(),
+)
 def test_the_verdict_does_not_depend_on_how_cases_are_batched(
     values: list[tuple[float, float]], data: st.DataObject
 ) -> None:

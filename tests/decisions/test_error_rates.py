@@ -13,7 +13,9 @@ from shiftright.decisions.units import CaseScores
 from shiftright.evals.freeze import freeze
 
 REPLICATIONS = 300
-MADE = spec(check("right", Clause("max_drop", 0.10)), check("polite", Clause("at_least", 0.8, comfortable=0.9)))
+MADE = spec(
+    check("right", Clause("max_drop", 0.10)), check("polite", Clause("at_least", 0.8, comfortable=0.9))
+)
 FROZEN = freeze(MADE, [case(f"c{i}") for i in range(400)], attempt=1, seed=0)
 
 

@@ -32,7 +32,14 @@ def opened(cases: list[Case], book: Book, subject: Subject = SUBJECT, *, another
         return freeze(MADE, cases, attempt=attempt, seed=seed)
 
     return open_decision(
-        subject, "v", "b", cases, book, new_id=lambda: f"d-{len(book.rows)}-{next(ids)}", freeze=begin, another=another
+        subject,
+        "v",
+        "b",
+        cases,
+        book,
+        new_id=lambda: f"d-{len(book.rows)}-{next(ids)}",
+        freeze=begin,
+        another=another,
     )
 
 
@@ -54,7 +61,9 @@ def test_the_same_question_continues_where_it_stopped() -> None:
     again = opened(CASES, book_of(first, 10))
     assert again.resumed
     assert again.row.id == first.row.id
-    assert [s.case.id for s in (*again.order.done, *again.order.rest)] == [s.case.id for s in first.order.rest]
+    assert [s.case.id for s in (*again.order.done, *again.order.rest)] == [
+        s.case.id for s in first.order.rest
+    ]
 
 
 def test_a_decided_question_gives_its_verdict_whatever_is_added() -> None:
