@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,9 @@ from shiftright.models.tool_prompts import (
 
 _CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
+_TEMPLATE_TOKEN = re.compile(
+    r"<\|[^|<>]{1,40}\|>|</?(?:start|end)_of_turn>|</?(?:bos|eos|pad|unk|s|think)>|\[/?INST\]|<</?SYS>>"
+)
 _EVENT_STREAM = {"content-type": "text/event-stream"}
 
 
@@ -61,8 +65,6 @@ class LocalModel(OpenAIChatModel):
             profile=ModelProfile(
                 supports_json_schema_output=True,
                 default_structured_output_mode="native",
-                # llama.cpp reads <|im_end|> in a user's text as the end of the user's turn.
-                may_tokenize_special_tokens_in_content=True,
             ),
             settings=ModelSettings(temperature=0.0, max_tokens=512),
         )
@@ -76,6 +78,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         body: dict[str, Any] = json.loads(await request.aread())
+        body["messages"] = [_as_text(message) for message in body["messages"]]
         scope = current()
         body.setdefault("seed", 0 if scope is None else scope.repeat)
         tools = {tool["function"]["name"] for tool in body.get("tools") or ()}
@@ -102,6 +105,23 @@ class _InProcess(httpx2.AsyncBaseTransport):
             events = f"data: {json.dumps(as_chunk(answer))}\n\ndata: [DONE]\n\n"
             return httpx2.Response(200, headers=_EVENT_STREAM, text=events)
         return httpx2.Response(200, json=answer)
+
+
+def _as_text(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with every token of a chat template in it broken up: llama.cpp would read <|im_end|> in a user's text
+    as the end of the user's turn."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": _broken(content)}
+    if isinstance(content, list):
+        parts = [{**part, "text": _broken(part["text"])} if "text" in part else part for part in content]
+        return {**message, "content": parts}
+    return message
+
+
+def _broken(text: str) -> str:
+    """A zero-width space after the first character: the same to a reader, several tokens to the model."""
+    return _TEMPLATE_TOKEN.sub(lambda found: f"{found[0][0]}\u200b{found[0][1:]}", text)
 
 
 class _Loaded:
