@@ -8,7 +8,14 @@ from typing import Any, Literal
 import msgspec
 
 ClauseKind = Literal[
-    "at_least", "at_most", "max_drop", "min_gain", "never_fails", "p95_at_most", "mean_at_most", "each_at_most"
+    "at_least",
+    "at_most",
+    "max_drop",
+    "min_gain",
+    "never_fails",
+    "p95_at_most",
+    "mean_at_most",
+    "each_at_most",
 ]
 RELATIVE: frozenset[str] = frozenset({"max_drop", "min_gain"})
 ENFORCED: frozenset[str] = frozenset({"never_fails", "each_at_most"})
