@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ __all__ = ["CACHE", "CONCURRENCY", "cases", "report", "trivial"]
 
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 CACHE = os.environ.get("CACHE") == "1"
+_IMPORTED = time.process_time()
 
 
 def cases() -> list[dict[str, str]]:
@@ -25,5 +27,6 @@ def cases() -> list[dict[str, str]]:
 
 
 def report(right: Iterable[object]) -> None:
-    """How many answers the peer's own scorer found right: the driver checks it."""
-    print(f"right={sum(map(bool, right))}", flush=True)
+    """How many answers the peer's own scorer found right, which the driver checks, and CPU s since the imports."""
+    count = sum(map(bool, right))
+    print(f"right={count}\ncpu={time.process_time() - _IMPORTED}", flush=True)

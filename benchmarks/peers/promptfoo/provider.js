@@ -3,7 +3,7 @@ const fs = require('fs');
 const path = require('path');
 const LATENCY = Number(process.env.LATENCY || 0) * 1000;
 let calls = 0;
-process.on('exit', () => fs.writeFileSync(path.join(process.env.FOLDER, 'calls.txt'), String(calls)));
+process.on('exit', () => fs.writeFileSync(path.join(process.env.FOLDER, 'calls.log'), String(calls)));
 module.exports = class {
   id() { return 'trivial'; }
   async callApi(text) {
