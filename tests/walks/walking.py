@@ -20,7 +20,7 @@ variants:
   same: {flip: 0.1001}
   worse: {flip: 0.60}
   perfect: {flip: 0.0}
-  slow: {flip: 0.0, pause: 0.05}
+  slow: {flip: 0.0, pause: 0.15}
   down: {flip: 0.0, raises: true}
   crazy: {flip: 0.0, hostile: true}
 cases: CASES
