@@ -86,7 +86,8 @@ def test_settings_that_are_no_numbers(key: None, settings: dict[str, Any]) -> No
         models.resolve("openai:gpt-5", settings=settings)
 
 
-@given(st.text(max_size=30))
+# hypothesis also draws constants of the code, the names of real models among them
+@given(st.text(max_size=30).filter(lambda name: not name.startswith(("smollm2", "gemma3"))))
 def test_any_name_of_nothing_says_why(name: str) -> None:
     with pytest.raises((SpecError, MissingDependency), match=r"\S"):
         models.resolve(f"local:{name}", root=Path("/nonexistent"))
