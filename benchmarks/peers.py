@@ -71,7 +71,7 @@ class Runner:
         python = folder / "bin" / "python"
         if not python.exists():
             command([sys.executable, "-m", "venv", str(folder)])
-            command([str(python), "-m", "pip", "install", "-q", *self.packages])
+        command([str(python), "-m", "pip", "install", "-q", *self.packages])
         name = re.split("[<=>]", self.packages[0])[0]
         asked = f"from importlib.metadata import version; print(version({name!r}))"
         self.version = command([str(python), "-c", asked]).strip()
