@@ -30,6 +30,8 @@ run: trivial:trivial
 cases: cases.jsonl
 checks:
   right: {score: exact, at_least: 50%, comfortable: 50.2%}
+# so strict that the luck of the order does not end the run before all cases are used
+confidence: {wrong_ship: 1%, wrong_block: 1%, false_red: 1%}
 """
 CODE = """\
 import asyncio, os
