@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -143,23 +143,32 @@ def _print_board(spec: Spec, reports: list[RunReport]) -> None:
 
 
 def _plain_code(spec: Spec, reports: list[RunReport], check: str) -> Iterator[str]:
-    """What an AI engineer must be able to hear, if it is so: on the cases all variants have seen."""
+    """What an AI engineer must be able to hear, if it is so: the best plain code and model variant on the cases
+    that both have seen."""
     from shiftright.decisions.words import percent
 
     seen = {report.run.variant: _scores(report, check) for report in reports}
-    common = set.intersection(*(set(scores) for scores in seen.values()))
-    plain = [name for name in seen if "model" not in spec.variants[name]]
-    if not common or not plain or len(plain) == len(seen):
+    plain = [name for name in seen if "model" not in spec.variants[name] and seen[name]]
+    models = [name for name in seen if name not in plain and seen[name]]
+    if not plain or not models:
         return
-    means = {name: sum(scores[case] for case in common) / len(common) for name, scores in seen.items()}
-    best = max(plain, key=means.__getitem__)
-    rival = max((name for name in seen if name not in plain), key=means.__getitem__)
-    levels = f"{percent(means[best])} right against {percent(means[rival])} of {rival}"
-    compared = f"{levels}, on the {len(common)} cases that all ran"
-    if means[best] >= means[rival]:
+    best, rival = (max(names, key=lambda name: _mean(seen[name].values())) for names in (plain, models))
+    common = seen[best].keys() & seen[rival].keys()
+    if not common:
+        return
+    mine, theirs = (_mean(seen[name][case] for case in common) for name in (best, rival))
+    compared = f"{percent(mine)} right against {percent(theirs)} of {rival}, on the {len(common)} cases that both ran"
+    if mine > theirs:
         yield f"Plain code wins here: {best} calls no model and gets {compared}."
+    elif mine == theirs:
+        yield f"Plain code is enough here: {best} calls no model and gets {compared}."
     else:
         yield f"The model earns its keep here: {best}, plain code, gets {compared}."
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
 
 
 def _scores(report: RunReport, check: str) -> dict[str, float]:
