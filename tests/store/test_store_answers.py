@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_rows import FULL, failed, stored
 
-from shiftright.core.answer import Answer
+from shiftright.core.answer import Answer, Span
 from shiftright.errors import StoreError
 from shiftright.store import Records
 from shiftright.store.rows import StoredAnswer
@@ -35,6 +35,25 @@ def test_an_answer_comes_back_as_it_went_in(records: Records) -> None:
 @given(output=plain)
 def test_any_json_output_comes_back(records: Records, output: object) -> None:
     a = stored(answer=Answer(output=output))
+    records.answers.put([a])
+    assert records.answers.by_ids([a.id])[a.id] == a
+
+
+spans = st.builds(
+    Span,
+    st.text(),
+    st.integers(0, 10**9),
+    st.integers(0, 10**9),
+    st.integers(-1, 50),
+    st.dictionaries(st.text(), plain, max_size=4),
+    st.none() | st.text(),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=st.lists(spans, max_size=20))
+def test_any_trace_comes_back(records: Records, found: list[Span]) -> None:
+    a = stored(answer=Answer(spans=tuple(found)))
     records.answers.put([a])
     assert records.answers.by_ids([a.id])[a.id] == a
 

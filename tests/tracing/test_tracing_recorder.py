@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shiftright.core.answer import Span
-from shiftright.errors import StoreError
 from shiftright.tracing import attributes
-from shiftright.tracing.column import pack, unpack
 from shiftright.tracing.recorder import MAX_ATTRIBUTE_BYTES, MAX_SPANS, recording, span
 
 
@@ -124,43 +119,6 @@ def test_values_become_plain_data() -> None:
     with recording() as recorder, span("step", path=ValueError("x"), many=(1, {"a": 1}), none=None):
         pass
     assert recorder.spans()[0].attributes == {"path": "x", "many": [1, "{'a': 1}"], "none": None}
-
-
-values = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False), st.text()
-)
-some_spans = st.lists(
-    st.builds(
-        Span,
-        st.text(),
-        st.integers(0, 10**9),
-        st.integers(0, 10**9),
-        st.integers(-1, 50),
-        st.dictionaries(st.text(), values, max_size=4),
-        st.none() | st.text(),
-    ),
-    max_size=20,
-)
-
-
-@given(some_spans)
-def test_packing_is_reversible(spans: list[Span]) -> None:
-    assert unpack(pack(spans)) == tuple(spans)
-
-
-def test_long_traces_are_deflated() -> None:
-    spans = [Span("chat", 0, 1, -1, {"text": "the same words " * 20})] * 100
-    assert len(pack(spans)) < 1_000
-    assert pack([]) == b""
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda d: d[:-5], lambda d: d[:20] + b"\xff" * 9 + d[29:], lambda _: b"\x01\x02"]
-)
-def test_a_damaged_trace_is_an_error(damage: Any) -> None:
-    data = pack([Span(f"step {n}", n, n + 1, -1, {"text": f"words {n * n}"}) for n in range(200)])
-    with pytest.raises(StoreError, match="stored trace"):
-        unpack(damage(data))
 
 
 def test_text_that_is_not_unicode_can_be_stored() -> None:

@@ -10,15 +10,6 @@ Outcome = Literal["pass", "fail", "inconclusive", "error"]
 Merge = Literal["yes", "no"]
 
 
-class Estimate(msgspec.Struct, frozen=True):
-    """A value with its interval and the number of independent units behind it."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
 class CheckRow(msgspec.Struct, frozen=True):
     """One clause of one check.
 
