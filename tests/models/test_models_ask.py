@@ -21,7 +21,7 @@ from shiftright.models.prices import Price
 from shiftright.models.scope import CallScope
 from shiftright.models.shapes import shape_of
 from shiftright.tracing import attributes
-from shiftright.tracing.recorder import recording
+from shiftright.tracing.recorder import Recorder
 
 
 class Route(BaseModel):
@@ -179,7 +179,7 @@ def test_any_json_fits_the_empty_schema(value: Any) -> None:
 
 def test_each_call_leaves_a_span() -> None:
     model = LayeredModel(Scripted("x" * 5_000), name="scripted", price=Price(input=1.0, output=10.0))
-    with models.scope.use(CallScope()), recording() as recorder:
+    with models.scope.use(CallScope()), Recorder() as recorder:
         ask(model, "<b>Hello</b>")
     (span,) = recorder.spans()
     assert isinstance(span, Span)

@@ -22,7 +22,7 @@ from shiftright.models.budget import Budget
 from shiftright.models.scope import CallScope, use
 from shiftright.scorers.judge import Judge
 from shiftright.scorers.labels import summarise
-from shiftright.tracing.recorder import recording
+from shiftright.tracing.recorder import Recorder
 
 Build = Callable[..., Judge]
 CASE = Case("c1", input="Where is my card?", expected="a polite answer")
@@ -94,7 +94,7 @@ def test_some_pairs_need_no_judge(build: Build) -> None:
 
 
 def asked(judge: Judge, output: Any) -> str:
-    with recording() as recorder:
+    with Recorder() as recorder:
         score(judge, output)
     return str(recorder.spans()[0].attributes)
 

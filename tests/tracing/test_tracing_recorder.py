@@ -7,7 +7,7 @@ import pytest
 
 from shiftright.core.answer import Span
 from shiftright.tracing import attributes
-from shiftright.tracing.recorder import MAX_ATTRIBUTE_BYTES, MAX_SPANS, recording, span
+from shiftright.tracing.recorder import MAX_ATTRIBUTE_BYTES, MAX_SPANS, Recorder, span
 
 
 def test_nothing_is_recorded_without_a_recorder() -> None:
@@ -17,7 +17,7 @@ def test_nothing_is_recorded_without_a_recorder() -> None:
 
 
 def test_spans_nest_and_keep_their_order() -> None:
-    with recording() as recorder:
+    with Recorder() as recorder:
         with span("outer", size=3) as outer:
             with span("inner"):
                 pass
@@ -41,7 +41,7 @@ def test_each_task_nests_under_the_span_it_was_started_in() -> None:
         with span("root"):
             await asyncio.gather(step("a"), step("b"))
 
-    with recording() as recorder:
+    with Recorder() as recorder:
         asyncio.run(main())
     spans = recorder.spans()
     parents = {s.name: (spans[s.parent].name if s.parent >= 0 else None) for s in spans}
@@ -50,7 +50,7 @@ def test_each_task_nests_under_the_span_it_was_started_in() -> None:
 
 def test_two_recorders_do_not_mix() -> None:
     async def call(name: str) -> tuple[Span, ...]:
-        with recording() as recorder, span(name):
+        with Recorder() as recorder, span(name):
             await asyncio.sleep(0)
         return recorder.spans()
 
@@ -61,13 +61,13 @@ def test_two_recorders_do_not_mix() -> None:
 
 
 def test_an_error_is_kept_with_its_span() -> None:
-    with recording() as recorder, pytest.raises(ValueError, match="broken"), span("step"):
+    with Recorder() as recorder, pytest.raises(ValueError, match="broken"), span("step"):
         raise ValueError("broken")
     assert recorder.spans()[0].error == "ValueError: broken"
 
 
 def test_a_span_still_running_ends_now() -> None:
-    with recording() as recorder:
+    with Recorder() as recorder:
         open_span = span("running")
         open_span.__enter__()
         (found,) = recorder.spans()
@@ -77,7 +77,7 @@ def test_a_span_still_running_ends_now() -> None:
 
 def test_a_span_closed_in_another_context() -> None:
     """As happens to a stream that another task closes."""
-    with recording() as recorder:
+    with Recorder() as recorder:
         step = span("stream")
 
         async def enter() -> None:
@@ -97,7 +97,7 @@ def test_a_span_closed_in_another_context() -> None:
 
 
 def test_what_is_dropped_is_said() -> None:
-    with recording() as recorder:
+    with Recorder() as recorder:
         for _ in range(MAX_SPANS + 7):
             with span("step"):
                 pass
@@ -107,7 +107,7 @@ def test_what_is_dropped_is_said() -> None:
     assert len(spans) == MAX_SPANS + 1
     assert spans[-1].name == "dropped"
     assert spans[-1].attributes[attributes.DROPPED_SPANS] == 8
-    with recording() as recorder, span("step") as step:
+    with Recorder() as recorder, span("step") as step:
         step.set("kept", "x" * 100)
         step.set("too much", "x" * MAX_ATTRIBUTE_BYTES)
     first, dropped = recorder.spans()
@@ -116,14 +116,14 @@ def test_what_is_dropped_is_said() -> None:
 
 
 def test_values_become_plain_data() -> None:
-    with recording() as recorder, span("step", path=ValueError("x"), many=(1, {"a": 1}), none=None):
+    with Recorder() as recorder, span("step", path=ValueError("x"), many=(1, {"a": 1}), none=None):
         pass
     assert recorder.spans()[0].attributes == {"path": "x", "many": [1, "{'a': 1}"], "none": None}
 
 
 def test_text_that_is_not_unicode_can_be_stored() -> None:
     with (
-        recording() as recorder,
+        Recorder() as recorder,
         pytest.raises(ValueError, match="half"),
         span("step \ud800", a="\ud800", b=["\ud800"]),
     ):

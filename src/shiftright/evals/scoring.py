@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import isawaitable
 
 from shiftright.core.answer import Answer
 from shiftright.core.case import Case
@@ -63,7 +62,7 @@ class Scoring:
             ctx = ScoreContext(case, answer, check.params, other)
             try:
                 found = scorer.score(ctx)
-                scores[check.name] = await found if isawaitable(found) else found
+                scores[check.name] = found if isinstance(found, Score) else await found
             except Exception as error:  # noqa: BLE001 - a failed measurement is data
                 _refuse_stop(error)
                 scores[check.name] = Score(check.name, failure=f"{type(error).__name__}: {error}")

@@ -122,4 +122,4 @@ def by_check(repeats: Sequence[Scores]) -> dict[str, tuple[Score, ...]]:
     """Per check its Scores, one per repeat."""
     if len(repeats) == 1:
         return {name: (score,) for name, score in repeats[0].items()}
-    return {name: tuple(scores[name] for scores in repeats) for name in (repeats[0] if repeats else ())}
+    return {name: tuple([scores[name] for scores in repeats]) for name in (repeats[0] if repeats else ())}

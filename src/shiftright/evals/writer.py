@@ -23,7 +23,9 @@ class Writer:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._changed = threading.Condition()
+        # a plain lock: nothing takes it twice, and every answer does once
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._answers: list[StoredAnswer] = []
         self._cases: list[RunCase] = []
         self._consumed: list[ConsumedRow] = []
@@ -43,7 +45,7 @@ class Writer:
         consumed: Sequence[ConsumedRow] = (),
     ) -> None:
         """Hand rows over; returns at once."""
-        with self._changed:
+        with self._lock:
             self._raise()
             self._answers += answers
             self._cases += cases

@@ -19,7 +19,7 @@ from shiftright.features.reply import Reply
 from shiftright.models.budget import Budget
 from shiftright.models.cache import ModelCache
 from shiftright.models.scope import CallScope, use
-from shiftright.tracing.recorder import recording
+from shiftright.tracing.recorder import Recorder
 from shiftright.usercode.isolation import is_user_file
 
 _DATA = (FeatureError, ModelError, ScorerError)
@@ -58,7 +58,7 @@ async def call(
         with use(scope):
             if not record:
                 return await _answer(loaded, value, scope, timeout_s, None)
-            with recording() as recorder:
+            with Recorder() as recorder:
                 return await _answer(loaded, value, scope, timeout_s, recorder.spans)
     finally:
         active.reset(token)
@@ -126,9 +126,11 @@ class _Overdue(ModelError):
         super().__init__(f"no answer within {timeout_s:g} s")
 
 
-async def _within(awaitable: Any, timeout_s: float | None) -> Any:
-    if timeout_s is None:
-        return await awaitable
+def _within(awaitable: Any, timeout_s: float | None) -> Any:
+    return awaitable if timeout_s is None else _limited(awaitable, timeout_s)
+
+
+async def _limited(awaitable: Any, timeout_s: float) -> Any:
     async with asyncio.timeout(timeout_s):
         return await awaitable
 

@@ -18,6 +18,11 @@ def increments(x: ArrayLike, low: float, high: float) -> list[float]:
         if not low - TOLERANCE <= x <= high + TOLERANCE:
             raise ValueError(f"increment {x!r} is not a number in [{low:g}, {high:g}]")
         return [low if x < low else high if x > high else x]
+    if isinstance(x, list):
+        # what comes in one at a time or in small lots: numpy's fixed costs are those of a hundred numbers
+        kept = [value for value in x if type(value) is float and low <= value <= high]
+        if len(kept) == len(x):
+            return kept
     xs = np.asarray(x, np.float64)
     if xs.ndim > 1:
         raise ValueError(

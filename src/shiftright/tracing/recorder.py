@@ -1,6 +1,6 @@
 """The spans of one feature call, kept in memory and cheap enough to record on every call.
 
-    with recording() as recorder:
+    with Recorder() as recorder:
         with span("retrieve", **{"k": 5}) as step:
             step.set("hits", 3)
     spans = recorder.spans()
@@ -11,8 +11,6 @@ Without a recorder ``span`` records nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from time import perf_counter_ns
 from types import TracebackType
@@ -29,9 +27,10 @@ _active: ContextVar[tuple[Recorder, int] | None] = ContextVar("shiftright.tracin
 
 
 class Recorder:
-    """Spans of one call, at most ``MAX_SPANS`` of them with ``MAX_ATTRIBUTE_BYTES`` of attributes in all."""
+    """Records every ``span`` of its block, and of the tasks started in it: at most ``MAX_SPANS`` of them with
+    ``MAX_ATTRIBUTE_BYTES`` of attributes in all."""
 
-    __slots__ = ("_bytes", "_dropped_attributes", "_dropped_spans", "_open", "_start")
+    __slots__ = ("_bytes", "_dropped_attributes", "_dropped_spans", "_open", "_start", "_token")
 
     def __init__(self) -> None:
         self._start = perf_counter_ns()
@@ -40,11 +39,22 @@ class Recorder:
         self._dropped_spans = 0
         self._dropped_attributes = 0
 
+    def __enter__(self) -> Recorder:
+        self._token = _active.set((self, -1))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _active.reset(self._token)
+
     def spans(self) -> tuple[Span, ...]:
         """What was recorded, in the order of starting; a span still running ends now.
 
         When something was dropped, a last span named ``dropped`` says how much.
         """
+        if not self._open:
+            return ()
         now = self._elapsed_us()
         taken = [
             Span(s.name, s.start_us, now if s.end_us < 0 else s.end_us, s.parent, s.attributes, s.error)
@@ -141,17 +151,6 @@ class OpenSpan:
 def span(name: str, /, **attributes: Any) -> OpenSpan:
     """A step of the current call: ``with span("retrieve", k=5) as step: …``."""
     return OpenSpan(name, attributes)
-
-
-@contextmanager
-def recording() -> Iterator[Recorder]:
-    """Record every ``span`` of this block, and of the tasks started in it, into a new recorder."""
-    recorder = Recorder()
-    token = _active.set((recorder, -1))
-    try:
-        yield recorder
-    finally:
-        _active.reset(token)
 
 
 def _plain(value: Any) -> Any:
