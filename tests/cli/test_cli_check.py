@@ -53,6 +53,15 @@ def test_groups_count_once(shiftright: Shiftright, project: Path) -> None:
     assert shiftright("check", "--json").json["features"][0]["checks"][0]["cases"] == 10
 
 
+def test_one_case_is_said_in_the_singular(shiftright: Shiftright, project: Path) -> None:
+    (project / "cases.jsonl").write_text('{"input": "a", "expected": "a"}\n')
+    write(project, "  right: {score: exact, max_drop: 3 points}\n  latency: {p95_at_most: 2 s}\n")
+    said = shiftright("check").out
+    assert "1 gate case\n" in said
+    assert "your 1 case resolves" in said
+    assert "your 1 case is too few" in said
+
+
 def test_warnings(shiftright: Shiftright, project: Path) -> None:
     (project / "polite.md").write_text("---\nmodel: local:smollm2-135m\n---\nIs it polite?\n")
     (project / "p.md").write_text("For example: A question of  some length, number 7\n")

@@ -99,7 +99,7 @@ def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
     if clause.kind == "never_fails" and units:
         # P(no failure in n | rate p) = (1 - p)^n <= 5 %
         rules_out = words.percent(1 - 0.05 ** (1 / units))
-        sentence = f"held on all {units} cases it would rule out failure rates above {rules_out}"
+        sentence = f"held on all of {words.counted(units)} it would rule out failure rates above {rules_out}"
     else:
         sentence = "held on every request: one beyond it counts as failed"
     return ClauseOutlook(
@@ -142,9 +142,10 @@ def sentence(plan: ClausePlan, units: int) -> str:
         return "there are no gate cases"
     needed, sees = cases_needed(plan), resolvable(plan, units)
     about = f"{_two_digits(needed):,}"
+    cases, suffice = words.counted(units), "suffices" if units == 1 else "suffice"
     if plan.kind == "p95_at_most":
-        verb = "suffice" if units >= needed else "are too few"
-        return f"your {units:,} cases {verb}: about {about} prove it when all calls are in time"
+        verdict = suffice if units >= needed else "is too few" if units == 1 else "are too few"
+        return f"your {cases} {verdict}: about {about} prove it when all calls are in time"
 
     def said(gap: float) -> str:
         return (
@@ -152,8 +153,9 @@ def sentence(plan: ClausePlan, units: int) -> str:
         )
 
     if sees <= plan.gap:
-        return f"your {units:,} cases suffice: {said(plan.gap)} need about {about}"
-    return f"your {units:,} cases resolve {said(sees)}; {said(plan.gap)} need about {about}"
+        return f"your {cases} {suffice}: {said(plan.gap)} need about {about}"
+    resolve = "resolves" if units == 1 else "resolve"
+    return f"your {cases} {resolve} {said(sees)}; {said(plan.gap)} need about {about}"
 
 
 def _scale(plan: ClausePlan) -> float:
@@ -193,7 +195,8 @@ def _judge(check: Check) -> Iterator[str]:
     if isinstance(file, str) and Path(file).is_file():
         labels = sum(1 for line in Path(file).read_bytes().splitlines() if line.strip())
     if labels < FEW_LABELS:
-        said = "no human label stands" if not labels else f"only {labels} human labels stand"
+        said = f"only {labels} human labels stand" if labels > 1 else "only 1 human label stands"
+        said = said if labels else "no human label stands"
         yield f"{check.name}: {said} behind this judge: the verdict is as this judge sees it"
 
 
