@@ -5,10 +5,7 @@ Reads files and imports no code of the feature. It stays clear of numpy, which c
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -20,9 +17,8 @@ from shiftright.datasets import Dataset
 from shiftright.decisions import words
 from shiftright.decisions.clauses import ClausePlan, cases_needed, plan_clause, resolvable, tested
 from shiftright.decisions.order import unit_sizes
-from shiftright.errors import SpecError
 from shiftright.spec.checks import FUNCTION
-from shiftright.usercode import search
+from shiftright.usercode import outline
 from shiftright.usercode.program import command_line
 
 FEW_LABELS = 30
@@ -230,77 +226,18 @@ def _require_code(spec: Spec) -> None:
         if not FUNCTION.fullmatch(run):
             command_line(run, spec.root, file=spec.path, line=_line(spec, run))
             continue
-        module, _, function = run.partition(":")
-        files = _module(module, spec.root.resolve())
-        if files is None:
-            if not _installed(module):
-                raise SpecError(
-                    f"run: there is no module {module!r} beside the contract",
-                    file=spec.path,
-                    line=_line(spec, run),
-                    hint=f"Write {spec.root / module.replace('.', '/')}.py, or name another module.",
-                )
-        elif files:
-            _require_name(spec, run, files[-1], function.partition(".")[0])
+        outline.require(run, spec.root, file=spec.path, line=_line(spec, run))
 
 
 def _require_scorers(spec: Spec) -> None:
-    """Every ``score: module:name`` has a module, beside the contract or installed.
+    """Every ``score: module:name`` is there, beside the contract or installed, as far as its source tells.
 
     Raises:
         SpecError: with the check's line.
     """
     for check in spec.checks:
-        module, colon, _ = check.score.partition(":")
-        if colon and _module(module, spec.root.resolve()) is None and not _installed(module):
-            raise search.not_found(module, spec.root, file=spec.path, line=check.line)
-
-
-def _module(module: str, root: Path) -> list[Path] | None:
-    found = search.module_files(root, module)
-    if not found and (place := search.home(module.partition(".")[0], root)) is not None:
-        found = search.module_files(place, module)
-    return found or None
-
-
-def _installed(module: str) -> bool:
-    # of the top package only: looking for a submodule would import its parents
-    try:
-        return find_spec(module.partition(".")[0]) is not None
-    except (ValueError, ImportError):
-        return False
-
-
-def _require_name(spec: Spec, run: str, file: Path, name: str) -> None:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        raise SpecError(
-            f"cannot be parsed: {error.msg}", file=file, line=error.lineno, hint="Fix it."
-        ) from None
-    names = _bound(tree)
-    if name in names or names & {"*", "__getattr__"}:
-        return
-    near = get_close_matches(name, names, n=1)
-    raise SpecError(
-        f"run: {file.name} has no {name!r}",
-        file=spec.path,
-        line=_line(spec, run),
-        hint=f"Did you mean {near[0]!r}?" if near else f"Define it in {file}.",
-    )
-
-
-def _bound(tree: ast.Module) -> set[str]:
-    """Every name a module may bind at its top level, inside of if and try too."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).partition(".")[0])
-    return names
+        if ":" in check.score:
+            outline.require(check.score, spec.root, file=spec.path, line=check.line)
 
 
 def _line(spec: Spec, run: str) -> int | None:
