@@ -53,6 +53,7 @@ prove: $(STAMP)-test  ## the long proofs (2,000 replications, large data, peers)
 	$(BIN)/python benchmarks/error_rates.py --replications 2000 >benchmarks/results/error_rates.md
 	$(BIN)/python benchmarks/decision_cost.py --replications 2000 >benchmarks/results/decision_cost.md
 	$(BIN)/python benchmarks/large.py >benchmarks/results/large.md
+	$(BIN)/python benchmarks/start.py >benchmarks/results/start.md
 	$(BIN)/python benchmarks/peers.py --venvs $(VENV)/peers >benchmarks/results/peers.md
 
 docs: $(STAMP)-test  ## write the generated pages
