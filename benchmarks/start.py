@@ -2,7 +2,7 @@
 
     python benchmarks/start.py [--rounds 7]
 
-Exit 1 when `shiftright --help` or `shiftright check` takes more than 0.4 s CPU. An eval of one case is shown beside them.
+Exit 1 when `shiftright --help` or `shiftright check` takes more than 0.4 s CPU. An eval of one case stands beside them.
 """
 
 from __future__ import annotations
