@@ -49,11 +49,15 @@ bench: $(STAMP)-test  ## speed and memory, as ratios to a limit measured in the 
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/decision_cost.py
 
-prove: $(STAMP)-test  ## the long proofs (2,000 replications, large data, peers); writes benchmarks/results
-	$(BIN)/python benchmarks/error_rates.py --replications 2000 >benchmarks/results/error_rates.md
-	$(BIN)/python benchmarks/decision_cost.py --replications 2000 >benchmarks/results/decision_cost.md
-	$(BIN)/python benchmarks/large.py >benchmarks/results/large.md
-	$(BIN)/python benchmarks/peers.py --venvs $(VENV)/peers >benchmarks/results/peers.md
+PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers
+prove-error_rates prove-decision_cost: FLAGS := --replications 2000
+prove-peers: FLAGS := --venvs $(VENV)/peers
+
+prove: $(PROOFS)  ## the long proofs (2,000 replications, large data, peers), or prove-NAME; writes benchmarks/results
+
+.PHONY: $(PROOFS)
+$(PROOFS): prove-%: $(STAMP)-test
+	$(BIN)/python benchmarks/$*.py $(FLAGS) >benchmarks/results/$*.md
 
 docs: $(STAMP)-test  ## write the generated pages
 	$(BIN)/python scripts/make_docs.py

@@ -119,16 +119,7 @@ def evaluate(
     """
     from shiftright.evals.options import Options
 
-    options = Options(
-        variant=variant,
-        baseline=baseline,
-        max_calls=max_calls,
-        max_cost_usd=max_cost_usd,
-        repeats=repeats,
-        new_decision=new_decision,
-        suite_mode=suite_mode,
-        concurrency=concurrency,
-    )
+    options = Options.of(locals())
     with App.here(start) as app:
         return wait(app.evaluate(feature, options))
 

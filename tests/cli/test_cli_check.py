@@ -53,6 +53,15 @@ def test_groups_count_once(shiftright: Shiftright, project: Path) -> None:
     assert shiftright("check", "--json").json["features"][0]["checks"][0]["cases"] == 10
 
 
+def test_one_case_is_said_in_the_singular(shiftright: Shiftright, project: Path) -> None:
+    (project / "cases.jsonl").write_text('{"input": "a", "expected": "a"}\n')
+    write(project, "  right: {score: exact, max_drop: 3 points}\n  latency: {p95_at_most: 2 s}\n")
+    said = shiftright("check").out
+    assert "1 gate case\n" in said
+    assert "your 1 case resolves" in said
+    assert "your 1 case is too few" in said
+
+
 def test_warnings(shiftright: Shiftright, project: Path) -> None:
     (project / "polite.md").write_text("---\nmodel: local:smollm2-135m\n---\nIs it polite?\n")
     (project / "p.md").write_text("For example: A question of  some length, number 7\n")
@@ -78,20 +87,70 @@ def test_warnings(shiftright: Shiftright, project: Path) -> None:
         ("cat 'unclosed", 'spec.yaml:2: run: "cat \'unclosed" is no command line'),
         ("../../x:y", "spec.yaml:2: run: there is no program '../../x:y'"),
         ("no-such-program --fast", "there is no program 'no-such-program'"),
+        ("triage.py:f", "Write 'triage', the module's name without .py."),
+        ("code:Triage.rnu", "code.py has no 'rnu'\n  Did you mean 'run'?"),
+        ("code:f.run", "code.py has no 'run'"),
+        ("json:nope", "spec.yaml:2: json:nope: __init__.py has no 'nope'"),
+        ("json:dumpss", "Did you mean 'dumps'?"),
+        ("json.decoder:JSONDecodr", "Did you mean 'JSONDecoder'?"),
+        ("recorded:missing.jsonl", "spec.yaml:2: run: there is no file missing.jsonl"),
     ],
 )
 def test_code_that_is_not_there(shiftright: Shiftright, project: Path, run: str, said: str) -> None:
     (project / "broken.py").write_text("def f(:\n")
+    with (project / "code.py").open("a") as code:
+        code.write("class Triage:\n    def run(self, x): return x\n")
     (project / "spec.yaml").write_text(SPEC.replace("code:f", json.dumps(run)))
     found = shiftright("check")
     assert found.code == 3
     assert said in found.err
 
 
-def test_installed_modules_and_urls_are_fine(shiftright: Shiftright, project: Path) -> None:
-    for run in ("json:loads", "https://example.com/api", "cat triage.json"):
-        (project / "spec.yaml").write_text(SPEC.replace("code:f", f'"{run}"'))
-        assert shiftright("check").code == 0, run
+@pytest.mark.parametrize(
+    "run",
+    [
+        "json:loads",
+        "json:decoder.JSONDecoder",
+        "os.path:join",
+        "math:floor",
+        "socket:create_connection",
+        "code:Plain.run",
+        "code:plain.run",
+        "code:Child.inherited",
+        "code:made.anything",
+        "code:wrapped.run",
+        "late:made_up",
+        "recorded:answers.jsonl",
+        "https://example.com/api",
+        "cat triage.json",
+    ],
+)
+def test_what_is_there_or_may_be_is_fine(shiftright: Shiftright, project: Path, run: str) -> None:
+    (project / "answers.jsonl").write_text("")
+    (project / "late.py").write_text("globals()['made_up'] = len\n")
+    (project / "code.py").write_text(
+        "from json import JSONDecoder as Base, dumps as made\n"
+        "class Plain:\n    def run(self, x): return x\n"
+        "plain = Plain()\n"
+        "class Child(Base): ...\n"
+        "@made\ndef wrapped(x): return x\n"
+    )
+    (project / "spec.yaml").write_text(SPEC.replace("code:f", f'"{run}"'))
+    found = shiftright("check")
+    assert found.code == 0, found.err
+
+
+def test_a_variant_s_recording_and_a_scorer_s_function_have_to_be_there(
+    shiftright: Shiftright, project: Path
+) -> None:
+    write(
+        project,
+        "  right: {score: exact, at_least: 70%}\n",
+        "variants: {old: {model: 'recorded:old.jsonl'}}\n",
+    )
+    assert "spec.yaml:6: variants.old.model: there is no file old.jsonl" in shiftright("check").err
+    write(project, "  right: {score: 'json:nope', at_least: 70%}\n")
+    assert "spec.yaml:5: json:nope: __init__.py has no 'nope'" in shiftright("check").err
 
 
 def test_the_schema_for_editors_accepts_the_contract(shiftright: Shiftright, project: Path) -> None:

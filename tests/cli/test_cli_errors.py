@@ -18,6 +18,9 @@ Shiftright = Callable[..., Any]
         ["eval"],
         ["eval", "x", "--max-calls", "many"],
         ["eval", "x", "--limit", "0"],
+        ["eval", "x", "--max-cost", "inf"],
+        ["eval", "x", "--max-cost", "nan"],
+        ["plan", "x", "--max-cost", "-1"],
         ["eval", "x", "--nope"],
         ["eval", "nothing_here"],
         ["check"],
@@ -79,3 +82,12 @@ def test_names_cannot_drive_the_terminal(shiftright: Shiftright) -> None:
     assert said.code == 3
     assert "\x1b" not in said.err
     assert "␛[31mred␇" in said.err
+
+
+def test_a_limit_on_cost_that_limits_nothing_is_refused(shiftright: Shiftright) -> None:
+    shiftright("init")
+    said = shiftright("eval", "triage", "--variant", "words", "--max-cost", "inf")
+    assert said.code == 3
+    assert "not inf" in said.err
+    assert "leave the limit out" in said.err
+    assert shiftright("plan", "triage", "--max-cost", "nan").code == 3

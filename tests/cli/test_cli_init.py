@@ -149,6 +149,23 @@ def test_doctor_says_what_is_missing_and_never_shows_a_key(
     assert "secret" not in found.out + found.err
 
 
+def test_doctor_knows_the_models_of_judges(
+    shiftright: Shiftright, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _echo(tmp_path, cases=30)
+    spec = (tmp_path / "spec.yaml").read_text()
+    (tmp_path / "spec.yaml").write_text(spec + "  polite: {judge: polite.md, at_least: 90%}\n")
+    (tmp_path / "polite.md").write_text("---\nmodel: anthropic:claude-sonnet-4-5\n---\nIs it polite?\n")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    lacking = shiftright("doctor", "--json")
+    [missing] = [item for item in lacking.json["findings"] if item["state"] == "missing"]
+    assert "anthropic:claude-sonnet-4-5" in missing["what"]
+    assert "ANTHROPIC_API_KEY" in missing["what"] + str(missing["way"])
+    (tmp_path / "polite.md").write_text("Is it polite?\n")
+    [missing] = [f for f in shiftright("doctor", "--json").json["findings"] if f["state"] == "missing"]
+    assert "no model is named that could judge" in missing["what"]
+
+
 def test_a_folder_that_is_no_name_gives_one_that_is_said(shiftright: Shiftright) -> None:
     assert "the feature is called my_feature\n" in shiftright("init", "my-feature").out
     assert "is called" not in shiftright("init", "plain").out

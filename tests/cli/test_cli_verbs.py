@@ -83,6 +83,14 @@ def test_plan_measures_and_says_what_it_takes(shiftright: Shiftright) -> None:
     found = shiftright("plan", "triage", "--variant", "words", "--json")
     assert found.code == 0
     assert {clause["plan"]["check"] for clause in found.json["clauses"]} == {"right", "latency"}
+    right, latency = sorted(found.json["clauses"], key=lambda clause: clause["plan"]["check"] == "latency")
+    assert right["plan"]["fixed_n"] > 0 < right["resolvable"]
+    # a 95 % limit counts calls in time: no fixed-size test and no gap are its own
+    assert (latency["plan"]["fixed_n"], latency["resolvable"], latency["limit_if_equal"]) == (
+        None,
+        None,
+        None,
+    )
     shown = shiftright("plan", "triage", "--variant", "words")
     assert "your 30 cases resolve" in shown.out
     several = shiftright("plan", "triage").out

@@ -64,3 +64,9 @@ def test_an_error_comes_out_where_a_loop_is_running(project: Path) -> None:
 
     with pytest.raises(shiftright.Error, match="no feature 'ehco'"):
         asyncio.run(notebook())
+
+
+@pytest.mark.parametrize("amount", [float("inf"), float("nan"), -1.0])
+def test_a_limit_on_cost_is_an_amount(project: Path, amount: float) -> None:
+    with pytest.raises(shiftright.Error, match="an amount in USD"):
+        shiftright.evaluate("echo", start=project, max_cost_usd=amount)

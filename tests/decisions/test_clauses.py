@@ -16,6 +16,7 @@ from shiftright.decisions.clauses import (
     resolvable,
 )
 from shiftright.decisions.units import CaseScores
+from shiftright.decisions.words import needs
 
 CLAUSES = [
     Clause("at_least", 0.7),
@@ -95,3 +96,15 @@ def test_resolution_improves_with_cases_and_meets_the_need() -> None:
     seen = [resolvable(made, n) for n in (50, 200, 1000, 5000)]
     assert seen == sorted(seen, reverse=True)
     assert resolvable(made, cases_needed(made)) <= made.gap * 1.001
+
+
+@pytest.mark.parametrize(
+    ("clause", "n", "said"),
+    [
+        (Clause("max_drop", 0.03), 1, "your 1 case is too few to tell anything"),
+        (Clause("max_drop", 0.03), 2, "your 2 cases are too few to tell anything"),
+        (Clause("max_drop", 0.03), 300, "your 300 cases resolve"),
+    ],
+)
+def test_what_is_needed_is_said_in_the_right_number(clause: Clause, n: int, said: str) -> None:
+    assert needs(plan(clause), n).startswith(said)

@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import Project
 
+from shiftright.core.spec import Check, Clause, Spec
 from shiftright.evals.looks import look
 from shiftright.evals.options import Options, Selection
+from shiftright.evals.report.changes import CaseView, CheckView
 from shiftright.evals.report.difference import difference
 from shiftright.evals.report.gather import RunReport, gather
 from shiftright.evals.report.html import to_html
 from shiftright.evals.report.junit import to_junit
 from shiftright.evals.report.markdown import _code, _text, to_markdown
+from shiftright.evals.report.slices import slices
 from shiftright.evals.report.visible import short, visible
 
 HOSTILE = "</script><script>alert(1)</script> <img src=x onerror=alert(2)> \u202egpj.exe \x1b[2J | ``` @team ![x](http://e.vil/x.png)"
@@ -79,6 +82,27 @@ def test_what_is_gathered(tmp_path: Path) -> None:
     assert line.points[-1][0] == report.rows[0].n
     assert line.points[-1][2] == pytest.approx(report.rows[0].e_block)
     assert report.candidate.answers == len(report.cases)
+
+
+def test_slices_are_marked_worse_only_where_looking_at_all_of_them_allows_it() -> None:
+    def case(i: int, tag: str, loss: float, group: str | None = None) -> CaseView:
+        check = CheckView("right", 1.0 - loss, 1.0, passes=not loss, passed=True)
+        return CaseView(f"{tag}{i}", "gate", i, True, i, i, (tag,), group, (), (), (check,), "passes")
+
+    def marked(cases: list[CaseView]) -> dict[str, bool]:
+        checks = (Check("right", "exact", clauses=(Clause("max_drop", 0.1),)),)
+        spec = Spec(feature="f", path=Path("spec.yaml"), checks=checks)
+        rows = slices(cases, spec)
+        assert [row.worse for row in rows] == sorted((row.worse for row in rows), reverse=True)
+        return {row.tag: row.worse for row in rows}
+
+    hurt = [case(i, "hurt", 1.0) for i in range(10)]
+    calm = [case(i, f"calm{n}", 0.0) for n in range(99) for i in range(5)]
+    assert marked([*hurt, *calm[:5]]) == {"hurt": True, "calm0": False}
+    # the same ten losses are one of a hundred slices, or one document's
+    assert not any(marked([*hurt, *calm]).values())
+    grouped = [case(i, "hurt", 1.0, group=f"g{i % 5}") for i in range(10)]
+    assert not any(marked([*grouped, *calm[:5]]).values())
 
 
 def test_a_run_that_resumed_shows_the_cases_of_both(tmp_path: Path) -> None:

@@ -93,6 +93,34 @@ def test_a_digest_covers_code_and_named_files_and_nothing_else(
     assert changed == covered
 
 
+@pytest.mark.parametrize(
+    ("code", "counts"),
+    [
+        ("open('seen.txt', 'a').write(x)", False),
+        ("open('seen.txt', mode='w').write(x)", False),
+        ("Path(__file__).with_name('seen.txt').write_text(x)", False),
+        ("SEEN.write_text(x)", False),
+        ("with SEEN.open('a') as file: file.write(x)", False),
+        ("open('seen.txt').read()", True),
+        ("open('seen.txt', 'r+').read()", True),
+        ("open('seen.txt', 'a').write(x); open('seen.txt').read()", True),
+        ("SEEN.write_text(SEEN.read_text() + x)", True),
+        ("remember(SEEN)", True),
+        ("SEEN.write_text(x); import reader", True),
+        ("SEEN.write_text(x); import starred", True),
+    ],
+)
+def test_a_file_that_the_code_only_writes_is_no_part_of_it(project: Path, code: str, counts: bool) -> None:
+    (project / "reader.py").write_text("import feature\ndef read(): return feature.SEEN.read_text()\n")
+    (project / "starred.py").write_text("from feature import *\ndef read(): return SEEN.read_text()\n")
+    source = "from pathlib import Path\n" + ("SEEN = Path('seen.txt')\n" if "SEEN" in code else "")
+    (project / "feature.py").write_text(f"{source}def run(x):\n    {code}\n")
+    (project / "seen.txt").write_text("a")
+    before = digest(project, "zero")
+    (project / "seen.txt").write_text("b")
+    assert (digest(project, "zero") != before) is counts
+
+
 def test_a_comment_is_no_other_feature(project: Path) -> None:
     before = digest(project, "zero")
     code = (project / "feature.py").read_text()

@@ -66,3 +66,11 @@ def test_a_contract_that_cannot_be_read_is_said_when_a_name_is_not_found(
         spec.find("f", root)
     assert caught.value.file == str(root / "broken" / "spec.yaml")
     assert caught.value.line == line
+
+
+def test_a_misspelt_name_gets_the_nearest_first_and_then_the_contract_that_cannot_be_read(root: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        spec.find("alpah", root)
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("Did you mean 'alpha'?")
+    assert str(root / "broken" / "spec.yaml") in caught.value.hint

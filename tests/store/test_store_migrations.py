@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from store_rows import stored
 
 from shiftright.errors import StoreError
 from shiftright.store import Records, open_records, schema
+from shiftright.store.creation import create
 from shiftright.store.database import Database
 from shiftright.store.records import dialect_of
 from shiftright.store.upgrade import MIGRATIONS, upgrade
@@ -46,8 +48,14 @@ def migrate_to_0002(url: str, folder: Path, then: str = "pass") -> Path | None:
         database.close()
 
 
-def test_0001_from_nothing_makes_the_tables_of_the_schema(url: str) -> None:
-    open_records(url).close()
+@pytest.mark.parametrize("make", [upgrade, create], ids=["migrated", "new"])
+def test_migrations_and_new_records_have_the_tables_of_the_schema(
+    url: str, make: Callable[[Database], None]
+) -> None:
+    database = Database(dialect_of(url), create=True)
+    make(database)
+    make(database)
+    database.close()
     engine = engine_of(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -62,12 +70,12 @@ def test_the_head_named_in_the_schema_is_the_last_migration() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
 
 
-def test_opening_up_to_date_records_leaves_alembic_alone(url: str) -> None:
-    open_records(url).close()
+def test_making_records_and_opening_up_to_date_ones_leave_alembic_alone(url: str) -> None:
     code = (
         "import sys; from shiftright.store import open_records\n"
         "assert 'sqlalchemy' not in sys.modules\n"
-        "open_records(sys.argv[1], create=False).close(); assert 'alembic' not in sys.modules"
+        "open_records(sys.argv[1]).close(); open_records(sys.argv[1], create=False).close()\n"
+        "assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, url], check=True)
 

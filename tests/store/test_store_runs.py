@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from store_rows import NOW, VERDICT, run, run_case
 
@@ -7,10 +11,12 @@ from shiftright.core.verdict import Verdict
 from shiftright.errors import StoreError, UsageError
 from shiftright.store import Records
 from shiftright.store.ids import sortable_id
+from shiftright.store.leases import new_holder
 
 
 def test_a_run_from_start_to_finish(records: Records) -> None:
     started = run(records.runs.new_id(), options={"max_calls": 400}, seed=2**62, decision_id="d-1")
+    records.ledger.acquire("d-1", new_holder(), 30.0)
     records.runs.start(started)
     assert records.runs.get(started.id) == started
     records.runs.finish(
@@ -80,3 +86,39 @@ def test_cases_come_back_in_order_page_after_page(records: Records) -> None:
 
 def _values(row: object) -> list[object]:
     return [getattr(row, name) for name in row.__struct_fields__]  # type: ignore[attr-defined]
+
+
+def test_a_run_is_running_while_its_process_lives_and_interrupted_when_it_was_killed(
+    records: Records, url: str
+) -> None:
+    code = (
+        "import sys; from store_rows import run; from shiftright.store import open_records\n"
+        "with open_records(sys.argv[1]) as records:\n"
+        "    records.runs.start(run('r-1')); print('begun', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        assert records.runs.get("r-1").status == "running"
+        process.kill()
+        process.wait()
+    assert records.runs.get("r-1").status == "interrupted"
+    assert [run.status for run in records.runs.list()] == ["interrupted"]
+    records.runs.finish("r-1", status="stopped", ended_at=NOW)
+    assert records.runs.get("r-1").status == "stopped"
+
+
+def test_a_run_whose_decision_another_process_took_over_is_interrupted(records: Records) -> None:
+    ours = new_holder()
+    records.ledger.acquire("d-1", ours, 30.0)
+    records.runs.start(run("r-1", decision_id="d-1"))
+    assert records.runs.get("r-1").status == "running"
+    records.ledger.release("d-1", ours)
+    records.ledger.acquire("d-1", "elsewhere/1/1", 30.0)
+    assert records.runs.get("r-1").status == "interrupted"

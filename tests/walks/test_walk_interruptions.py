@@ -31,8 +31,12 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(walk: Walk) -> None:
 def test_kill_9_loses_at_most_what_was_in_flight(walk: Walk) -> None:
     process = walk.start(*SLOW)
     wait_for(lambda: len(walk.calls) > 12)
+    assert json.loads(walk.run("runs", "--json").stdout)["runs"][0]["status"] == "running"
     process.kill()
     process.communicate()
+    [killed] = json.loads(walk.run("runs", "--json").stdout)["runs"]
+    assert killed["status"] == "interrupted"
+    assert "its process is gone" in walk.run("show", killed["id"]).stdout
     done = walk.run(*SLOW)
     found = json.loads(done.stdout)
     assert (done.returncode, found["verdict"]) == (0, "pass")

@@ -92,6 +92,7 @@ def print_slices(screen: Console, report: RunReport) -> None:
         table.add_column(name, overflow="fold")
     for name in ("cases", "now", "change (95 % interval)"):
         table.add_column(name, justify="right")
+    table.add_column()
     # worst and best: the middle tells least
     chosen = rows if len(rows) <= SLICES_SHOWN else [*rows[: SLICES_SHOWN - 2], *rows[-2:]]
     for row in chosen:
@@ -99,7 +100,8 @@ def print_slices(screen: Console, report: RunReport) -> None:
         if row.change is not None and row.interval is not None:
             low, high = (points(end, signed=True).removesuffix(" points") for end in row.interval)
             change = f"{points(row.change, signed=True)} ({low} to {high})"
-        cells = (row.tag, row.check, f"{row.n:,}", percent(row.candidate), change)
+        worse = "worse" if row.worse else ""
+        cells = (row.tag, row.check, f"{row.n:,}", percent(row.candidate), change, worse)
         table.add_row(*(text(cell) for cell in cells))
     screen.print(table)
     screen.print()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def expected(app: App, feature: str, options: Options) -> str | None:
     """A sentence, or None where no model of the variants named costs anything."""
-    from shiftright.decisions.words import amount
+    from shiftright.decisions.words import amount, counted
     from shiftright.evals.expected import expected_cost
 
     found = expected_cost(feature, app.settings, options)
@@ -24,6 +24,6 @@ def expected(app: App, feature: str, options: Options) -> str | None:
     else:
         most = f"at most about {amount(found.cost_usd, 'cost')}"
     return (
-        f"paid calls: {most} for {found.calls:,} calls of {', '.join(found.models)} "
+        f"paid calls: {most} for {counted(found.calls, 'call')} of {', '.join(found.models)} "
         f"({found.prices}); fewer when it is decided early, none for answers there are"
     )

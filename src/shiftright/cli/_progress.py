@@ -47,8 +47,10 @@ class InLines:
     def step(self, standing: Standing) -> None:
         now = time.monotonic()
         if now - self._told >= LINE_EVERY_S:
+            from shiftright.decisions.words import counted
+
             self._told = now
-            tell(f"  {standing.used:,} of at most {standing.available:,} cases · {_figures(standing)}")
+            tell(f"  {standing.used:,} of at most {counted(standing.available)} · {_figures(standing)}")
 
     def end(self) -> None:
         """Nothing to take away."""
@@ -105,8 +107,10 @@ def title(feature: str, variant: str, baseline: str | None) -> str:
 
 
 def _figures(standing: Standing) -> str:
+    from shiftright.decisions.words import counted
+
     calls = standing.calls
-    said = f"{calls.made + calls.baseline_made:,} calls"
+    said = counted(calls.made + calls.baseline_made, "call")
     if calls.cached:
         said += f" + {calls.cached:,} reused"
     if standing.cost_usd is None:

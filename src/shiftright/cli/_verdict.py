@@ -69,11 +69,13 @@ def _print_blocks(screen: Console, rows: Sequence[CheckRow], decided: bool) -> N
     from rich.padding import Padding
     from rich.text import Text
 
+    from shiftright.decisions.words import counted
+
     for row in rows:
         estimate, interval = measured(row)
         head = Text.assemble(text(row.check, "bold"), "  ")
         screen.print(Text.assemble(head, answer(row.verdict)) if decided else head)
-        cases = f"{row.n:,} case{'' if row.n == 1 else 's'}"
+        cases = counted(row.n)
         screen.print(Padding(text(row.target), (0, 0, 0, 2), expand=False))
         screen.print(
             Padding(text(f"{estimate} {interval}".strip() + f", {cases}"), (0, 0, 0, 2), expand=False)
@@ -126,16 +128,18 @@ def _evidence(value: float | None) -> str:
 
 def calls_line(calls: Calls) -> str:
     """``58 calls (+58 baseline, 12 from the records); fixed-size test 155, limit 48``."""
-    said = f"{calls.made:,} call{'' if calls.made == 1 else 's'}"
+    from shiftright.decisions.words import counted
+
+    said = counted(calls.made, "call")
     extra = []
     if calls.baseline_made:
         extra.append(f"{calls.baseline_made:,} of the baseline")
     if calls.cached:
-        extra.append(f"{calls.cached:,} answers reused")
+        extra.append(f"{counted(calls.cached, 'answer')} reused")
     if extra:
         said += f" (+ {', '.join(extra)})"
     if calls.fixed_sample is not None:
-        said += f" · a fixed-size test of equal power: {calls.fixed_sample:,} cases"
+        said += f" · a fixed-size test of equal power: {counted(calls.fixed_sample)}"
     if calls.limit is not None:
         said += f" · no test can do with fewer than {calls.limit:,.0f} on average"
     return said

@@ -79,7 +79,8 @@ def _as_json(item: Outlook) -> dict[str, object]:
 def _print(found: list[Outlook], errors: list[Error], root: Path) -> None:
     for item in found:
         counts = " · ".join(f"{number:,} {split}" for split, number in item.cases.items())
-        _output.say(f"✓ {item.feature}   {_relative(item.path, root)}   {counts} cases")
+        noun = "case" if sum(item.cases.values()) == 1 else "cases"
+        _output.say(f"✓ {item.feature}   {_relative(item.path, root)}   {counts} {noun}")
         width = max(len(clause.check) for clause in item.checks)
         for clause in item.checks:
             sign = " " if clause.enough else "!"

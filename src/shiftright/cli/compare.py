@@ -108,12 +108,12 @@ def print_comparison(found: Comparison, *, explain: bool = False) -> None:
 
 def _print_levels(screen: Any, found: Comparison) -> None:
     from shiftright.cli._screen import text
-    from shiftright.decisions.words import amount, percent
+    from shiftright.decisions.words import amount, counted, percent
 
     for level in found.levels:
         screen.print(
             text(f"  {level.metric}: {percent(level.old)} → {percent(level.new)}")
-            + text(f"   {level.n:,} cases", "dim")
+            + text(f"   {counted(level.n)}", "dim")
         )
     for item in found.amounts:
         old, new = amount(item.old, item.name), amount(item.new, item.name)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -17,7 +17,7 @@ from shiftright.errors import Error
 
 if TYPE_CHECKING:
     from shiftright.app import App
-    from shiftright.core.spec import Spec, Variant
+    from shiftright.core.spec import Spec
 
 PACKAGES = ("shiftright", "pydantic-ai-slim", "sqlalchemy", "numpy", "msgspec", "typer")
 EMBEDDED = "smollm2-135m"
@@ -30,6 +30,14 @@ class Finding(NamedTuple):
     state: Literal["ok", "missing", "optional"]
     what: str
     way: str | None = None
+
+
+class Model(NamedTuple):
+    """A model that a contract names: its address, the settings beside it, and where its files are looked for."""
+
+    name: str
+    settings: Mapping[str, Any]
+    root: Path
 
 
 def doctor(
@@ -64,14 +72,19 @@ def _findings(app: App) -> Iterator[Finding]:
     yield Finding("ok", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     specs = list(_specs(app))
     loaded = [spec for spec in specs if not isinstance(spec, Finding)]
-    named = sorted({str(v["model"]) for spec in loaded for v in spec.variants.values() if "model" in v})
-    yield from _embedded([name for name in named if name.startswith("local:")])
+    named = [found for spec in loaded for found in _models(spec)]
+    models: dict[str, Model] = {}
+    for found in named:
+        if isinstance(found, Model):
+            models.setdefault(found.name, found)
+    yield from _embedded(sorted(name for name in models if name.startswith("local:")))
     yield _records(app)
     yield _git(app.settings.root)
     yield from (spec for spec in specs if isinstance(spec, Finding))
     if not specs:
         yield Finding("optional", f"no contract under {app.settings.root}", "shiftright init")
-    yield from _providers(loaded)
+    yield from (found for found in named if isinstance(found, Finding))
+    yield from _providers(models.values())
 
 
 def _version(package: str) -> str:
@@ -138,23 +151,35 @@ def _specs(app: App) -> Iterator[Spec | Finding]:
             yield Finding("missing", f"{path}: {error.message}", f"shiftright check {path}")
 
 
-def _providers(specs: list[Spec]) -> Iterator[Finding]:
+def _models(spec: Spec) -> Iterator[Model | Finding]:
+    """What the variants and the judges of a contract ask."""
+    from shiftright.scorers import rubric
+
+    for variant in spec.variants.values():
+        if "model" in variant:
+            yield Model(str(variant["model"]), variant.settings, variant.root)
+    for check in spec.checks:
+        if check.score == "judge":
+            try:
+                asked = rubric.load(Path(check.params["rubric"]), check.params)
+            except Error as error:
+                yield Finding(
+                    "missing", f"{check.name} of {spec.feature}: {error}", f"shiftright check {spec.path}"
+                )
+            else:
+                yield Model(asked.model, asked.settings, spec.root)
+
+
+def _providers(models: Iterable[Model]) -> Iterator[Finding]:
     """Whether each provider can be called from here; keys are looked for and never shown."""
-    seen: set[str] = set()
-    for spec in specs:
-        for variant in spec.variants.values():
-            name = str(variant.get("model", ""))
-            if ":" not in name or name.startswith(("local:", "recorded:")) or name in seen:
-                continue
-            seen.add(name)
-            yield _provider(name, variant)
-
-
-def _provider(name: str, variant: Variant) -> Finding:
     from shiftright.models.naming import check_credentials
 
-    try:
-        check_credentials(name, settings=variant.settings, root=variant.root)
-    except Error as error:
-        return Finding("missing", f"{name}: {error.message}", error.hint)
-    return Finding("ok", f"{name}: what it needs is here")
+    for model in models:
+        if ":" not in model.name or model.name.startswith(("local:", "recorded:")):
+            continue
+        try:
+            check_credentials(model.name, settings=model.settings, root=model.root)
+        except Error as error:
+            yield Finding("missing", f"{model.name}: {error.message}", error.hint)
+        else:
+            yield Finding("ok", f"{model.name}: what it needs is here")

@@ -21,7 +21,7 @@ def eval_(
     variant: VariantName = None,
     baseline: BaselineName = None,
     max_calls: MaxCalls = None,
-    max_cost: MaxCost = None,
+    max_cost_usd: MaxCost = None,
     repeats: Annotated[int, typer.Option("--repeats", metavar="K", min=1, help="Calls per case.")] = 1,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Look at the first N cases: no verdict.")
@@ -54,16 +54,7 @@ def eval_(
     from shiftright.cli._progress import progress
     from shiftright.evals.options import Options, Selection
 
-    options = Options(
-        variant=variant,
-        baseline=baseline,
-        max_calls=max_calls,
-        max_cost_usd=max_cost,
-        repeats=repeats,
-        new_decision=new_decision,
-        suite_mode=suite_mode,
-        concurrency=concurrency,
-    )
+    options = Options.of(locals())
     selection = Selection(limit=limit, tag=tag, case_id=case)
     _refuse_mixed(selection, options)
     with App.here() as app:
@@ -169,10 +160,11 @@ def _show_look(app: App, look: Look, *, as_json: bool) -> None:
     from shiftright.cli._progress import title
     from shiftright.cli._screen import console, text
     from shiftright.cli._verdict import calls_line, print_rows
+    from shiftright.decisions.words import counted
 
     screen = console()
     screen.print(text(title(look.feature, look.variant, look.baseline), "bold"))
-    screen.print(text(f"a look at {look.cases} case{'' if look.cases == 1 else 's'}: nothing is decided"))
+    screen.print(text(f"a look at {counted(look.cases)}: nothing is decided"))
     screen.print()
     print_rows(screen, look.checks, decided=False)
     report = app.report(look.run_id)

@@ -16,7 +16,7 @@ def plan(
     variant: VariantName = None,
     baseline: BaselineName = None,
     max_calls: MaxCalls = None,
-    max_cost: MaxCost = None,
+    max_cost_usd: MaxCost = None,
     concurrency: Concurrency = None,
     json: Json = False,
 ) -> int:
@@ -28,13 +28,7 @@ def plan(
     from shiftright.cli._progress import progress
     from shiftright.evals.options import Options
 
-    options = Options(
-        variant=variant,
-        baseline=baseline,
-        max_calls=max_calls,
-        max_cost_usd=max_cost,
-        concurrency=concurrency,
-    )
+    options = Options.of(locals())
     with App.here() as app:
         found = wait(app.plan(feature, options, progress(lambda: expected(app, feature, options))))
     if json:
@@ -48,11 +42,12 @@ def _print(found: FeaturePlan) -> None:
     from rich.table import Table
 
     from shiftright.cli._screen import NARROW, console, text
+    from shiftright.decisions.words import counted
     from shiftright.evals.outlook import sentence
 
     screen = console()
     base = f" · baseline {found.baseline}" if found.baseline else ""
-    screen.print(text(f"{found.feature}{base} · {found.cases:,} gate cases", "bold"))
+    screen.print(text(f"{found.feature}{base} · {counted(found.cases, 'gate case')}", "bold"))
     measured = (
         f"variances measured on {found.sample} dev cases on which the baseline ran twice"
         if found.sample
@@ -69,17 +64,15 @@ def _print(found: FeaturePlan) -> None:
         table.add_column("in between", justify="right")
     table.add_column("fixed-size test", justify="right")
     for clause in found.clauses:
-        # a 95 % limit is proven by calls in time: no gap between levels is told apart, and none is asked for
-        by_count = clause.plan.kind == "p95_at_most"
         cells = [
             f"{clause.plan.check} {clause.plan.kind}",
-            "–" if by_count else _gap(clause, clause.resolvable),
+            "–" if clause.resolvable is None else _gap(clause, clause.resolvable),
             f"{clause.expected_if_equal:,.0f}",
             f"{clause.expected_if_bad:,.0f}",
         ]
         if screen.width >= NARROW:
             cells.append(f"{clause.expected_midway:,.0f}")
-        cells.append("–" if by_count else f"{clause.plan.fixed_n:,}")
+        cells.append("–" if clause.plan.fixed_n is None else f"{clause.plan.fixed_n:,}")
         table.add_row(*map(text, cells))
     screen.print(table)
     screen.print()

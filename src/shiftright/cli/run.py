@@ -81,6 +81,7 @@ def _print(found: SingleRun) -> None:
     from rich.padding import Padding
 
     from shiftright.cli._screen import console, text
+    from shiftright.decisions.words import counted
     from shiftright.evals.report.visible import shown
 
     screen = console()
@@ -106,7 +107,7 @@ def _print(found: SingleRun) -> None:
         why = score.failure or score.explanation or score.label or ""
         screen.print(text(f"  {name}: {value}") + text(f"  {why}", "dim"))
     cost = "cost unknown (no price)" if answer.cost_usd is None else f"{answer.cost_usd:.4g} USD"
-    calls = f"{answer.model_calls} model call{'' if answer.model_calls == 1 else 's'}"
+    calls = counted(answer.model_calls, "model call")
     if answer.cached_calls:
         calls += f" + {answer.cached_calls} from the cache"
     screen.print(text(f"{answer.latency_s:.3g} s · {calls} · {cost}", "dim"))

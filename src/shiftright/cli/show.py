@@ -113,7 +113,8 @@ def _print(report: RunReport, other: RunReport | None) -> None:
         ended = {
             "done": "a look: nothing was decided",
             "error": "ended with an error",
-            "running": "no end is recorded",
+            "running": "still running",
+            "interrupted": "interrupted: its process is gone; the same command goes on",
         }
         screen.print(text(ended.get(run.status, "stopped before it was decided; the same command goes on")))
         screen.print()

@@ -38,8 +38,9 @@ class ClausePlan(msgspec.Struct, frozen=True):
 
     ``unit`` scales an amount to the increment (``each_at_most``; 1 for scores; 0 where no cap exists, then the clause
     can be disproven but not proven). ``variance`` is the planning variance of the increments and ``measured`` says
-    whether it comes from a sample. ``fixed_n`` is the fixed-size test of equal power, ``cap`` the
-    sequential test's end: ``most`` (1.5 times that) or all the units there are.
+    whether it comes from a sample. ``fixed_n`` is the fixed-size test of equal power (None for a 95 % limit, where
+    calls in time are counted), ``cap`` the sequential test's end: ``most`` (1.5 times that test) or all the units
+    there are.
     """
 
     check: str
@@ -55,7 +56,7 @@ class ClausePlan(msgspec.Struct, frozen=True):
     red: float
     variance: float
     measured: bool
-    fixed_n: int
+    fixed_n: int | None
     most: int
     cap: int
     unit: float = 1.0
@@ -183,7 +184,7 @@ def plan_clause(
         red=attempt_alpha(confidence.false_red, attempt) / clauses,
         variance=variance,
         measured=measured,
-        fixed_n=fixed,
+        fixed_n=None if clause.kind == "p95_at_most" else fixed,
         most=most,
         cap=max(1, min(most, units)),
         unit=unit,

@@ -116,11 +116,10 @@ def needs(plan: ClausePlan, n: int, variance: float | None = None) -> str:
     gap = _gap(plan, plan.gap)
     if sees <= plan.gap:
         return f"{n} {units(n)} so far; {gap} need about {_round(wanted)}"
-    seen = (
-        f"resolve {_gap(plan, sees)}"
-        if sees < plan.good - plan.low
-        else "{'is' if n == 1 else 'are'} too few to tell anything"
-    )
+    if sees < plan.good - plan.low:
+        seen = f"{'resolves' if n == 1 else 'resolve'} {_gap(plan, sees)}"
+    else:
+        seen = f"{'is' if n == 1 else 'are'} too few to tell anything"
     return f"your {n} {units(n)} {seen}; {gap} need about {_round(wanted)}, or widen the margin"
 
 
@@ -134,6 +133,11 @@ def _round(n: int) -> int:
     """Two leading digits: a plan is not more exact than that."""
     step: int = 10 ** max(len(str(n)) - 2, 0)
     return round(n / step) * step
+
+
+def counted(n: int, noun: str = "case") -> str:
+    """``1 case``, ``1,200 cases``; for nouns whose plural ends in s."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def units(n: int) -> str:

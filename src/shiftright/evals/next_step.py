@@ -11,6 +11,7 @@ import msgspec
 from shiftright import datasets
 from shiftright import spec as specs
 from shiftright.core.spec import Spec, Variant
+from shiftright.decisions import words
 from shiftright.decisions.contract import Estimand
 from shiftright.decisions.order import unit_sizes
 from shiftright.errors import Error
@@ -60,7 +61,8 @@ def _of_contract(path: Path, settings: Settings, records: Records | None) -> Ite
     gate = datasets.load(spec.cases["gate"]) if "gate" in spec.cases else None
     units = len(unit_sizes(gate.cases)) if gate else 0
     if units < FEW_CASES:
-        why = f"{units} gate cases resolve little: " + _widest(seen.checks)
+        resolve = "resolves" if units == 1 else "resolve"
+        why = f"{words.counted(units, 'gate case')} {resolve} little: " + _widest(seen.checks)
         yield NextStep(3, "add cases", why, f"shiftright check {name}", name)
     decided = list(_variants(spec, settings, records))
     yield from decided or [

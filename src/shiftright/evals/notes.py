@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shiftright import datasets
 from shiftright.core.case import Case
+from shiftright.decisions import words
 from shiftright.decisions.ledger import Decision
 from shiftright.evals.target import Target
 from shiftright.scorers.judge import Judge
@@ -55,7 +56,7 @@ def _of_decision(decision: Decision) -> list[str]:
         )
     if decision.order.skipped:
         said.append(
-            f"{len(decision.order.skipped)} added cases share a group with cases already used: left out"
+            f"{words.counted(len(decision.order.skipped), 'added case')} in a group with cases already used: left out"
         )
     if frozen.estimand == "suite":
         said.append(

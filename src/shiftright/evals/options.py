@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, Protocol
 
 import msgspec
 
 from shiftright.core.verdict import Calls, CheckRow, Verdict
+from shiftright.errors import UsageError
 
 
 class Options(msgspec.Struct, frozen=True):
-    """``repeats`` is K per candidate case; ``concurrency`` None chooses by the model (an embedded one: 1; else 8)."""
+    """``repeats`` is K per candidate case; ``concurrency`` None chooses by the model (an embedded one: 1; else 8).
+
+    Raises:
+        UsageError: for a ``max_cost_usd`` that limits nothing: infinite, or not a number.
+    """
 
     variant: str | None = None
     baseline: str | None = None
@@ -20,6 +27,18 @@ class Options(msgspec.Struct, frozen=True):
     new_decision: bool = False
     suite_mode: bool = False
     concurrency: int | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Options:
+        """From the ``locals()`` of a function that takes options by these names, or some of them, beside others."""
+        return cls(**{name: arguments[name] for name in cls.__struct_fields__ if name in arguments})
+
+    def __post_init__(self) -> None:
+        if self.max_cost_usd is not None and not (isfinite(self.max_cost_usd) and self.max_cost_usd >= 0.0):
+            raise UsageError(
+                f"a limit on cost is an amount in USD, not {self.max_cost_usd:g}",
+                hint="Give an amount such as 0.5, or leave the limit out.",
+            )
 
 
 class Standing(msgspec.Struct, frozen=True):

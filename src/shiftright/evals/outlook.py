@@ -5,10 +5,7 @@ Reads files and imports no code of the feature. It stays clear of numpy, which c
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -20,9 +17,8 @@ from shiftright.datasets import Dataset
 from shiftright.decisions import words
 from shiftright.decisions.clauses import ClausePlan, cases_needed, plan_clause, resolvable, tested
 from shiftright.decisions.order import unit_sizes
-from shiftright.errors import SpecError
 from shiftright.spec.checks import FUNCTION
-from shiftright.usercode import search
+from shiftright.usercode import outline
 from shiftright.usercode.program import command_line
 
 FEW_LABELS = 30
@@ -99,7 +95,7 @@ def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
     if clause.kind == "never_fails" and units:
         # P(no failure in n | rate p) = (1 - p)^n <= 5 %
         rules_out = words.percent(1 - 0.05 ** (1 / units))
-        sentence = f"held on all {units} cases it would rule out failure rates above {rules_out}"
+        sentence = f"held on all of {words.counted(units)} it would rule out failure rates above {rules_out}"
     else:
         sentence = "held on every request: one beyond it counts as failed"
     return ClauseOutlook(
@@ -142,9 +138,10 @@ def sentence(plan: ClausePlan, units: int) -> str:
         return "there are no gate cases"
     needed, sees = cases_needed(plan), resolvable(plan, units)
     about = f"{_two_digits(needed):,}"
+    cases, suffice = words.counted(units), "suffices" if units == 1 else "suffice"
     if plan.kind == "p95_at_most":
-        verb = "suffice" if units >= needed else "are too few"
-        return f"your {units:,} cases {verb}: about {about} prove it when all calls are in time"
+        verdict = suffice if units >= needed else "is too few" if units == 1 else "are too few"
+        return f"your {cases} {verdict}: about {about} prove it when all calls are in time"
 
     def said(gap: float) -> str:
         return (
@@ -152,8 +149,9 @@ def sentence(plan: ClausePlan, units: int) -> str:
         )
 
     if sees <= plan.gap:
-        return f"your {units:,} cases suffice: {said(plan.gap)} need about {about}"
-    return f"your {units:,} cases resolve {said(sees)}; {said(plan.gap)} need about {about}"
+        return f"your {cases} {suffice}: {said(plan.gap)} need about {about}"
+    resolve = "resolves" if units == 1 else "resolve"
+    return f"your {cases} {resolve} {said(sees)}; {said(plan.gap)} need about {about}"
 
 
 def _scale(plan: ClausePlan) -> float:
@@ -193,7 +191,8 @@ def _judge(check: Check) -> Iterator[str]:
     if isinstance(file, str) and Path(file).is_file():
         labels = sum(1 for line in Path(file).read_bytes().splitlines() if line.strip())
     if labels < FEW_LABELS:
-        said = "no human label stands" if not labels else f"only {labels} human labels stand"
+        said = f"only {labels} human labels stand" if labels > 1 else "only 1 human label stands"
+        said = said if labels else "no human label stands"
         yield f"{check.name}: {said} behind this judge: the verdict is as this judge sees it"
 
 
@@ -227,77 +226,18 @@ def _require_code(spec: Spec) -> None:
         if not FUNCTION.fullmatch(run):
             command_line(run, spec.root, file=spec.path, line=_line(spec, run))
             continue
-        module, _, function = run.partition(":")
-        files = _module(module, spec.root.resolve())
-        if files is None:
-            if not _installed(module):
-                raise SpecError(
-                    f"run: there is no module {module!r} beside the contract",
-                    file=spec.path,
-                    line=_line(spec, run),
-                    hint=f"Write {spec.root / module.replace('.', '/')}.py, or name another module.",
-                )
-        elif files:
-            _require_name(spec, run, files[-1], function.partition(".")[0])
+        outline.require(run, spec.root, file=spec.path, line=_line(spec, run))
 
 
 def _require_scorers(spec: Spec) -> None:
-    """Every ``score: module:name`` has a module, beside the contract or installed.
+    """Every ``score: module:name`` is there, beside the contract or installed, as far as its source tells.
 
     Raises:
         SpecError: with the check's line.
     """
     for check in spec.checks:
-        module, colon, _ = check.score.partition(":")
-        if colon and _module(module, spec.root.resolve()) is None and not _installed(module):
-            raise search.not_found(module, spec.root, file=spec.path, line=check.line)
-
-
-def _module(module: str, root: Path) -> list[Path] | None:
-    found = search.module_files(root, module)
-    if not found and (place := search.home(module.partition(".")[0], root)) is not None:
-        found = search.module_files(place, module)
-    return found or None
-
-
-def _installed(module: str) -> bool:
-    # of the top package only: looking for a submodule would import its parents
-    try:
-        return find_spec(module.partition(".")[0]) is not None
-    except (ValueError, ImportError):
-        return False
-
-
-def _require_name(spec: Spec, run: str, file: Path, name: str) -> None:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        raise SpecError(
-            f"cannot be parsed: {error.msg}", file=file, line=error.lineno, hint="Fix it."
-        ) from None
-    names = _bound(tree)
-    if name in names or names & {"*", "__getattr__"}:
-        return
-    near = get_close_matches(name, names, n=1)
-    raise SpecError(
-        f"run: {file.name} has no {name!r}",
-        file=spec.path,
-        line=_line(spec, run),
-        hint=f"Did you mean {near[0]!r}?" if near else f"Define it in {file}.",
-    )
-
-
-def _bound(tree: ast.Module) -> set[str]:
-    """Every name a module may bind at its top level, inside of if and try too."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).partition(".")[0])
-    return names
+        if ":" in check.score:
+            outline.require(check.score, spec.root, file=spec.path, line=check.line)
 
 
 def _line(spec: Spec, run: str) -> int | None:

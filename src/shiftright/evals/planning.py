@@ -32,14 +32,15 @@ PLANNED_FOR = "planned_for"
 
 class PlannedClause(msgspec.Struct, frozen=True):
     """One clause's plan. Calls are cases on which the candidate runs; ``needed`` is what the cap asks for where the
-    suite is smaller (None: it suffices). "Equal" is at the good boundary; for a 95 % limit, all calls in time."""
+    suite is smaller (None: it suffices). "Equal" is at the good boundary; for a 95 % limit, all calls in time: such
+    a limit tells no gap apart (``resolvable`` None)."""
 
     plan: ClausePlan
     expected_if_equal: float
     expected_if_bad: float
     expected_midway: float
     limit_if_equal: float | None
-    resolvable: float
+    resolvable: float | None
     needed: int | None
 
 
@@ -147,7 +148,7 @@ def planned(clause: ClausePlan, units: int) -> PlannedClause:
         expected_if_bad=found.expected_calls["bad"],
         expected_midway=found.expected_calls["middle"],
         limit_if_equal=None if in_time else 3.81 * clause.variance / clause.gap**2,
-        resolvable=resolvable(clause, units),
+        resolvable=None if in_time else resolvable(clause, units),
         needed=wanted if wanted > units else None,
     )
 

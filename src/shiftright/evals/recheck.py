@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from shiftright.core.spec import Spec
+from shiftright.decisions import words
 from shiftright.decisions.order import Step
 from shiftright.decisions.units import Values
 from shiftright.errors import BaselineStale
@@ -78,7 +79,7 @@ class Recheck:
             if "ship" in (rose.decision, fell.decision):
                 raise BaselineStale(
                     f"the baseline no longer scores on {name} what is remembered of it: "
-                    f"{rose.mean or 0.0:+.2f} on {rose.n} cases asked again",
+                    f"{rose.mean or 0.0:+.2f} on {words.counted(rose.n)} asked again",
                     hint="Its remembered answers have been set aside. Run the command again: the baseline runs afresh.",
                 )
 

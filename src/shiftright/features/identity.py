@@ -40,8 +40,9 @@ def digest(loaded: LoadedFeature) -> str:
 
     It covers the variant's settings and run, the content of files the settings name, and the code: the files
     matched by the contract's ``touches``, else those in its folder, the modules the feature imports from the
-    project, and files their text names. Not cases, the contract itself, or what only other variants name; not the
-    Python or library versions. Independent of where the project lies and of the variant's name.
+    project, and files their text names, except those they only write. Not cases, the contract itself, or what only
+    other variants name; not the Python or library versions. Independent of where the project lies and of the
+    variant's name.
     """
     spec, variant = loaded.spec, loaded.variant
     run = run_of(spec, variant)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,12 @@ from shiftright.errors import SpecError
 from shiftright.features import signature
 from shiftright.features.context import Context
 from shiftright.features.current import named_variant
+from shiftright.spec.checks import FUNCTION
+from shiftright.spec.loading import RECORDED
 from shiftright.usercode import isolation
 from shiftright.usercode.program import command_line
 
 Kind = Literal["function", "graph", "url", "command", "recorded", "prompt"]
-RECORDED = "recorded:"
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class LoadedFeature(msgspec.Struct, frozen=True, eq=False):
@@ -79,7 +78,7 @@ def load(spec: Spec, variant: Variant | str) -> LoadedFeature:
 
         remote = Remote(run, variant)
         return LoadedFeature(spec, variant, "url", remote.post, closing=remote.close)
-    if _FUNCTION.fullmatch(run):
+    if FUNCTION.fullmatch(run):
         return _function(spec, variant, run)
     return _command(spec, variant, run)
 

@@ -28,7 +28,7 @@ def find(name_or_path: str, root: str | Path) -> Path:
 
     Raises:
         UsageError: for an unknown name (with the nearest one), or one that two contracts have.
-        SpecError: for an unknown name, of the first contract that cannot be read: it may be the one meant.
+        SpecError: for a name like no other, of the first contract that cannot be read: it may be the one meant.
     """
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
@@ -43,12 +43,13 @@ def find(name_or_path: str, root: str | Path) -> Path:
         places = " and ".join(str(place) for place in found)
         message = f"{len(found)} contracts are called {name_or_path!r}: {places}"
         raise UsageError(message, hint="Give the path, or rename one.")
-    if unreadable:
-        raise unreadable[0]
     near = nearest(name_or_path, features)
+    if unreadable and near is None:
+        raise unreadable[0]
     guess = f"Did you mean {near!r}? " if near else ""
     known = f"Known: {', '.join(sorted(features))}." if features else "There is none yet: shiftright init."
-    raise UsageError(f"there is no feature {name_or_path!r} under {root}", hint=guess + known)
+    also = f" It may also be the contract that cannot be read: {unreadable[0]}" if unreadable else ""
+    raise UsageError(f"there is no feature {name_or_path!r} under {root}", hint=guess + known + also)
 
 
 def _features(root: str | Path) -> tuple[dict[str, list[Path]], list[SpecError]]:

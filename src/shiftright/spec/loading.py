@@ -20,6 +20,7 @@ from shiftright.spec.sections import fail
 from shiftright.spec.values import NAME
 
 MAX_BYTES = 1_000_000
+RECORDED = "recorded:"
 
 
 def load(path: str | Path) -> Spec:
@@ -37,6 +38,7 @@ def load(path: str | Path) -> Spec:
     confidence = _confidence(values.get("confidence"), document)
     variants = _variants(values.get("variants"), file)
     _require_runnable(values, variants, document)
+    _require_recordings(values, variants, document, file)
     return Spec(
         feature=values["feature"],
         path=file,
@@ -182,6 +184,23 @@ def _require_runnable(values: dict[str, Any], variants: dict[str, Variant], docu
             message = f"variants.{name} has neither model nor run, and the contract has no run"
             hint = "Add model: local:smollm2-135m, or run: module:function"
             raise fail(document["variants"].marks[name], message, hint)
+
+
+def _require_recordings(
+    values: dict[str, Any], variants: dict[str, Variant], document: Map, file: Path
+) -> None:
+    """Every ``recorded:FILE`` that is run, or asked as a model, is there, beside the contract."""
+    named = [("run", values.get("run"), document.marks.get("run"))]
+    for name, variant in variants.items():
+        marks = document["variants"][name].marks
+        where = f"variants.{name}"
+        named.append((f"{where}.run", variant.run, marks.get("run")))
+        named.append((f"{where}.model", variant.get("model"), marks.get("model")))
+    for label, value, mark in named:
+        if mark is not None and isinstance(value, str) and value.startswith(RECORDED):
+            path = beside(value.removeprefix(RECORDED), Mark(file, mark.line))
+            if not path.is_file():
+                raise fail(mark, f"{label}: there is no file {path.name}", f"Looked for {path}")
 
 
 def _refuse_bad_run(run: str, mark: Mark, label: str) -> None:

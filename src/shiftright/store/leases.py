@@ -86,7 +86,7 @@ class Leases:
             connection.execute(sa.delete(schema.leases).where(_table.name == name, _table.holder == holder))
 
     def _abandoned(self, name: str, row: sa.Row[Any]) -> bool:
-        if _is_gone(row.holder):
+        if is_gone(row.holder):
             return True
         seen, now = (row.holder, row.renewals), time.monotonic()
         before, since = self._watched.get(name, (None, now))
@@ -96,7 +96,8 @@ class Leases:
         return bool(now - since >= row.seconds)
 
 
-def _is_gone(holder: str) -> bool:
+def is_gone(holder: str) -> bool:
+    """Whether the holder was a process of this machine that has ended; of another machine's nothing is known."""
     host, pid, _ = (*holder.split("/"), "", "")[:3]
     if os.name != "posix" or host != socket.gethostname() or not pid.isdecimal():
         return False

@@ -96,7 +96,13 @@ def open_records(url: str, *, create: bool = True) -> Records:
 
     database = Database(dialect_of(url), create=create)
     try:
-        if database.version() != HEAD:
+        version = database.version()
+        if version is None and create:
+            from shiftright.store import creation
+
+            creation.create(database)
+            version = database.version()
+        if version != HEAD:
             from shiftright.store.upgrade import upgrade
 
             upgrade(database, create=create)

@@ -10,7 +10,7 @@ from shiftright.core.answer import Answer
 from shiftright.core.score import Score
 from shiftright.core.verdict import Verdict
 
-RunStatus = Literal["running", "done", "stopped", "error"]
+RunStatus = Literal["running", "done", "stopped", "error", "interrupted"]
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
@@ -30,7 +30,8 @@ class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
 class RunRow(msgspec.Struct, frozen=True):
     """One EvalRun. ``made``, ``baseline_made`` and ``cached`` count executions of the feature.
 
-    ``cost_usd`` is None where a price is unknown. ``id`` comes from ``records.runs.new_id()``.
+    ``cost_usd`` is None where a price is unknown. ``id`` comes from ``records.runs.new_id()``. ``status`` is
+    "interrupted" where no end was recorded and the process is gone; that is seen on reading and never stored.
     """
 
     id: str

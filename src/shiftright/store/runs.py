@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from shiftright.core.verdict import Verdict
@@ -20,10 +21,12 @@ from shiftright.store.codec import (
 )
 from shiftright.store.database import Database
 from shiftright.store.ids import sortable_id
+from shiftright.store.leases import is_gone, new_holder
 from shiftright.store.rows import RunCase, RunRow, RunStatus
 
 _runs = schema.runs.c
 _cases = schema.run_cases.c
+_leases = schema.leases.c
 _PAGE = 1_000
 
 
@@ -44,6 +47,8 @@ class Runs:
         row = _to_row(run)
         with self._database.write() as connection:
             self._insert(connection, [row])
+            process = {"name": _process_of(run.id), "holder": new_holder(), "seconds": 0.0, "renewals": 0}
+            connection.execute(sa.insert(schema.leases).values(process))
 
     def finish(
         self,
@@ -75,6 +80,7 @@ class Runs:
             done = connection.execute(sa.update(schema.runs).where(_runs.id == run_id).values(values))
             if done.rowcount != 1:
                 raise StoreError(f"run {run_id} cannot be finished: it is not in the records")
+            connection.execute(sa.delete(schema.leases).where(_leases.name == _process_of(run_id)))
 
     def get(self, run_id: str) -> RunRow:
         """The run with this id, or the only one whose id begins with it.
@@ -87,7 +93,7 @@ class Runs:
             rows = connection.execute(sa.select(schema.runs).where(prefix).order_by(_runs.id).limit(6)).all()
             exact = [row for row in rows if row.id == run_id]
             if len(rows) == 1 or exact:
-                return _from_row((exact or rows)[0])
+                return _read(connection, (exact or rows)[:1])[0]
             if rows:
                 ids = ", ".join(row.id for row in rows)
                 raise UsageError(f"several runs begin with {run_id!r}", hint=f"Add letters: {ids}")
@@ -103,7 +109,7 @@ class Runs:
         if feature is not None:
             statement = statement.where(_runs.feature == feature)
         with self._database.read() as connection:
-            return [_from_row(row) for row in connection.execute(statement)]
+            return _read(connection, connection.execute(statement).all())
 
     def add_cases(self, cases: Iterable[RunCase]) -> None:
         """All of them in one transaction."""
@@ -138,6 +144,42 @@ class Runs:
 
 def case_rows(cases: Iterable[RunCase]) -> list[tuple[Any, ...]]:
     return [_to_case_row(case) for case in cases]
+
+
+def _read(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[RunRow]:
+    """The rows; a run without an end is interrupted when its process is gone or has lost the decision's lease."""
+    runs = [_from_row(row) for row in rows]
+    names = [
+        name for run in runs if run.status == "running" for name in (_process_of(run.id), _lease_of(run))
+    ]
+    if not names:
+        return runs
+    held = sa.select(_leases.name, _leases.holder).where(_leases.name.in_(names))
+    holders = {row.name: row.holder for row in connection.execute(held)}
+    return [
+        msgspec.structs.replace(run, status="interrupted")
+        if run.status == "running" and not _is_alive(run, holders)
+        else run
+        for run in runs
+    ]
+
+
+def _is_alive(run: RunRow, holders: dict[str, str]) -> bool:
+    process = holders.get(_process_of(run.id))
+    if process is None or is_gone(process):
+        return False
+    # two holders of one process differ in their last part
+    lease = holders.get(_lease_of(run), "")
+    return run.decision_id is None or lease.rpartition("/")[0] == process.rpartition("/")[0]
+
+
+def _process_of(run_id: str) -> str:
+    """The lease that says which process runs it. It is never renewed: it only names the process."""
+    return f"run/{run_id}"
+
+
+def _lease_of(run: RunRow) -> str:
+    return f"decision/{run.decision_id}"
 
 
 def _to_row(run: RunRow) -> tuple[Any, ...]:

@@ -83,7 +83,9 @@ def not_found(name: str, root: Path, *, file: Path | None, line: int | None) -> 
         f"there is no module {name!r} in {root}",
         file=file,
         line=line,
-        hint=f"Write {root / (name.replace('.', '/') + '.py')}, or correct the name before the colon.",
+        hint=f"Write {name.removesuffix('.py')!r}, the module's name without .py."
+        if name.endswith(".py")
+        else f"Write {root / (name.replace('.', '/') + '.py')}, or correct the name before the colon.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import msgspec
 
 from shiftright.core.case import digest_of
 from shiftright.usercode import search
+from shiftright.usercode.writing import written_only
 
 _WHOLE = 64 * 1024 * 1024
 _END = 1024 * 1024
@@ -19,15 +20,21 @@ _END = 1024 * 1024
 
 class Sources(NamedTuple):
     """``modules``: the module and every user module it imports, directly or not, also inside functions.
-    ``named``: other files in the contract's folder that a string in them names (prompts, data)."""
+    ``named``: other files in the contract's folder that a string in them names (prompts, data), unless all that the
+    code does with them is to write them."""
 
     modules: frozenset[Path]
     named: frozenset[Path]
 
 
 class _Reading(msgspec.Struct, frozen=True):
+    """``strings`` may name files; those in ``written`` only as files to write, through these names. ``mentions`` are
+    names of other modules it uses."""
+
     imports: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
     strings: tuple[str, ...] = ()
+    written: dict[str, set[str]] = {}
+    mentions: frozenset[str] = frozenset()
 
 
 def trace(module: str, root: Path) -> Sources:
@@ -36,18 +43,25 @@ def trace(module: str, root: Path) -> Sources:
     todo = search.module_files(root, module)
     if not todo and (place := search.home(module.partition(".")[0], root)) is not None:
         todo = search.module_files(place, module)
-    seen: set[Path] = set()
-    named: set[Path] = set()
+    readings: dict[Path, _Reading] = {}
     while todo:
         path = todo.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        reading = _read(path)
-        todo += _imported(path, reading)
-        found = (root / text for text in reading.strings)
-        named |= {file for file in found if file.suffix not in _WRITTEN and file.is_file()}
-    return Sources(frozenset(seen), frozenset(named - seen))
+        if path not in readings:
+            readings[path] = _read(path)
+            todo += _imported(path, readings[path])
+    found = (root / text for text in _read_texts(readings.values()))
+    named = {file for file in found if file.suffix not in _WRITTEN and file.is_file()}
+    return Sources(frozenset(readings), frozenset(named - readings.keys()))
+
+
+def _read_texts(readings: Collection[_Reading]) -> Iterator[str]:
+    """Texts that may name files the code reads."""
+    mentioned = {name for reading in readings for name in reading.mentions}
+    for reading in readings:
+        for text in reading.strings:
+            names = reading.written.get(text)
+            if names is None or names & mentioned or (names and "*" in mentioned):
+                yield text
 
 
 def digest_files(files: Iterable[Path], root: Path) -> str:
@@ -110,7 +124,9 @@ def _read(path: Path) -> _Reading:
         except (SyntaxError, ValueError):
             # The file's content is part of the digest all the same; importing it says what is wrong.
             return _Reading()
-        _readings[key] = _Reading(tuple(_imports(tree)), tuple(_file_names(tree)))
+        _readings[key] = _Reading(
+            tuple(_imports(tree)), tuple(_file_names(tree)), written_only(tree), frozenset(_mentions(tree))
+        )
     return _readings[key]
 
 
@@ -120,6 +136,14 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, int, tuple[str, ...]]]:
             yield from ((alias.name, 0, ()) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or "", node.level, tuple(alias.name for alias in node.names)
+
+
+def _mentions(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
 
 
 def _file_names(tree: ast.AST) -> Iterator[str]:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from shiftright.core.spec import Confidence
+from shiftright.decisions.words import counted
 from shiftright.errors import UsageError
 from shiftright.evals.compare.aa_report import AaReport
 from shiftright.evals.compare.flips import Table, flips
@@ -76,7 +77,7 @@ def report(
     if len(again) < 2:
         raise UsageError("nothing ran twice: a single run does not show how much it varies", hint=hint)
     if len(again) < len(cases):
-        notes.append(f"{len(cases) - len(again)} of {len(cases)} cases ran only once: left out")
+        notes.append(f"{len(cases) - len(again)} of {counted(len(cases))} ran only once: left out")
     if len(again) < FEW:
         notes.append(f"{len(again)} cases are few: the shares are rough")
     found = measure(
@@ -113,7 +114,7 @@ def _cases(opened: Sequence[Recorded]) -> tuple[list[RunCase], list[str]]:
     notes = [note for pairing in pairings for note in pairing.notes]
     alone = {case_id for pairing in pairings for case_id in (*pairing.only_old, *pairing.only_new)}
     if alone:
-        notes.append(f"{len(alone)} case{'' if len(alone) == 1 else 's'} not in every file: left out")
+        notes.append(f"{counted(len(alone))} not in every file: left out")
     cases = []
     for case_id, found in matched[0].items():
         if all(case_id in other for other in matched):

@@ -231,5 +231,5 @@ def _failures(pairs: Sequence[Pair]) -> list[str]:
     for name, sides in (("old", [p.old for p in pairs]), ("new", [p.new for p in pairs])):
         count = sum(any(failed(row) for row in rows) for rows in sides)
         if count:
-            notes.append(f"{count} case{'' if count == 1 else 's'} failed in the {name} file: scored 0 there")
+            notes.append(f"{words.counted(count)} failed in the {name} file: scored 0 there")
     return notes

@@ -10,6 +10,7 @@ import msgspec
 from shiftright.core.case import digest_of
 from shiftright.datasets.result_files import ResultRow
 from shiftright.datasets.result_files.rows import id_of
+from shiftright.decisions.words import counted
 from shiftright.errors import UsageError
 
 PairedBy = Literal["id", "input"]
@@ -71,13 +72,13 @@ def pair(old: Sequence[ResultRow], new: Sequence[ResultRow]) -> Pairing:
         note = (
             ()
             if not shared
-            else (f"{_cases(len(unlike))} had another input under the same id: paired by input",)
+            else (f"{counted(len(unlike))} had another input under the same id: paired by input",)
         )
         return _pairing(by_input, "input", frozenset(), note)
     if by_id is None or len(shared) - len(unlike) < FEWEST:
         raise _unpaired(sides, shared, unlike)
     note = (
-        (f"{_cases(len(unlike))} had another input under the same id: left out ({few(unlike)})",)
+        (f"{counted(len(unlike))} had another input under the same id: left out ({few(unlike)})",)
         if unlike
         else ()
     )
@@ -166,13 +167,13 @@ def _unpaired(
 ) -> UsageError:
     if unlike:
         return UsageError(
-            f"{_cases(len(unlike))} have the same id in both files but another input ({few(unlike)}), "
+            f"{counted(len(unlike))} have the same id in both files but another input ({few(unlike)}), "
             "and inputs do not match either",
             hint="Compare two runs on the same cases; ids that count positions do not name a case.",
         )
     shown = " and ".join(few(row.case_id or "a row without an id" for row in rows) for rows in sides)
     return UsageError(
-        f"{_cases(len(shared))} in both files; at least {FEWEST} are needed (the files begin with {shown})",
+        f"{counted(len(shared))} in both files; at least {FEWEST} are needed (the files begin with {shown})",
         hint="Both runs need the same case ids (a column id or case_id) or the same inputs.",
     )
 
@@ -180,7 +181,3 @@ def _unpaired(
 def few(names: Iterable[str]) -> str:
     listed = list(dict.fromkeys(names))
     return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
-
-
-def _cases(n: int) -> str:
-    return "1 case" if n == 1 else f"{n} cases"

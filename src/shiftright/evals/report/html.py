@@ -110,6 +110,7 @@ def _template() -> Any:
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
+    environment.filters["counted"] = words.counted
     environment.filters["percent"] = words.percent
     environment.filters["points"] = lambda value: words.points(value, signed=True)
     environment.filters["seconds"] = lambda value: "–" if value is None else words.amount(value, "latency")

@@ -70,7 +70,7 @@ def _board(report: RunReport) -> Iterator[str]:
 def _cases(name: str, cases: Sequence[CaseView], most: int) -> Iterator[str]:
     if not cases:
         return
-    count = f"{len(cases)} case{'' if len(cases) == 1 else 's'} {name}"
+    count = f"{words.counted(len(cases))} {name}"
     yield f"<details><summary>{count}</summary>"
     yield ""
     yield "| case | input | before | now |"
@@ -87,13 +87,13 @@ def _cases(name: str, cases: Sequence[CaseView], most: int) -> Iterator[str]:
 
 def _footer(report: RunReport) -> str:
     calls = report.calls
-    said = [f"{calls.made:,} calls"]
+    said = [words.counted(calls.made, "call")]
     if calls.baseline_made:
         said.append(f"{calls.baseline_made:,} of the baseline")
     if calls.cached:
-        said.append(f"{calls.cached:,} answers reused")
+        said.append(f"{words.counted(calls.cached, 'answer')} reused")
     if calls.fixed_sample is not None:
-        said.append(f"a fixed-size test needs {calls.fixed_sample:,} cases")
+        said.append(f"a fixed-size test needs {words.counted(calls.fixed_sample)}")
     cost = report.run.cost_usd
     said.append("cost unknown" if cost is None else f"{cost:.4g} USD")
     return f"{_text(' · '.join(said))} · {_text(report.run.id)} · {_code(report.command)}"
