@@ -20,9 +20,8 @@ from shiftright.evals.history import History
 from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
-from shiftright.evals.scoring import passed
 from shiftright.evals.target import Target, resolve
-from shiftright.evals.troubles import Held, Troubles
+from shiftright.evals.troubles import Held, Troubles, outage, unanswered
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
 from shiftright.store import Records
@@ -124,7 +123,7 @@ class GateRun:
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
         self._judges: tuple[str, ...] = ()
-        self._held, self._troubles = Held(), Troubles()
+        self._held, self._troubles = Held(begun=bool(decision.consumed)), Troubles()
 
     @property
     def known(self) -> bool:
@@ -171,24 +170,31 @@ class GateRun:
         return self._eval_run(verdict, self._calls(), execution.tally.cost_usd, run_id=execution.run_id)
 
     async def _must(self) -> None:
-        """Every ``must`` case, first: one that fails settles both answers before anything else is paid for."""
+        """Every ``must`` case, first: one that fails settles both answers before anything else is paid for.
+
+        Raises:
+            ProviderError: when none has failed but the provider has, on some: the answer is not known.
+        """
         if self.target.must is None:
             return
         steps = arrange(self.target.must.cases, seed=self.decision.row.seed).rest
-        work = self._execution.work(baseline=False)
+        work, out = self._execution.work(baseline=False), []
 
         def use(runs: Sequence[CaseRun]) -> bool:
             for run in runs:
-                position = self.contract.must_cases
-                self.contract.add_must(
-                    run.case.id, all(passed(self.target.spec, scores) for scores in run.candidate_scores)
-                )
                 self._troubles.add(run)
+                if outage(run):
+                    out.append(run)
+                    continue
+                position = self.contract.must_cases
+                self.contract.add_must(run.case.id, run.passed(self.target.spec))
                 self._execution.writer.add(cases=(run.run_case(self._execution.run_id, "must", position),))
             self._step()
             return False
 
         await OrderedPool(work, use, _ignore, concurrency=self._execution.concurrency).run(steps)
+        if out and not self.contract.failed_must:
+            raise unanswered(out)
 
     async def _gate(self) -> None:
         pool = OrderedPool(

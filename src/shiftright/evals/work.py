@@ -8,11 +8,12 @@ import msgspec
 
 from shiftright.core.case import Case
 from shiftright.core.score import Score
+from shiftright.core.spec import Spec
 from shiftright.decisions.lock import BaselineScore
 from shiftright.decisions.order import Step
 from shiftright.decisions.units import CaseScores, Values
 from shiftright.evals.calling import Caller
-from shiftright.evals.scoring import Scores, Scoring, values_of
+from shiftright.evals.scoring import Scores, Scoring, passed, values_of
 from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
 
@@ -33,6 +34,11 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
     def evidence(self) -> CaseScores:
         """What the decision sees."""
         return CaseScores(self.case.id, self.candidate_values, self.baseline_values, self.unit, self.closes)
+
+    def passed(self, spec: Spec) -> bool:
+        """As a ``must`` case: on every repeat."""
+        pairs = zip(self.candidate, self.candidate_scores, strict=True)
+        return all(passed(spec, row.answer, scores) for row, scores in pairs)
 
     def run_case(self, run_id: str, split: str, position: int) -> RunCase:
         """What ``show`` and the report read."""
