@@ -9,7 +9,6 @@ import pytest
 from projects import CODE, SPEC, Project, outage
 
 from shiftright.errors import (
-    BaselineStale,
     DatasetChanged,
     SpecError,
     StoreError,
@@ -233,25 +232,6 @@ def test_a_feature_that_fails_scores_zero_and_the_run_goes_on(tmp_path: Path) ->
     )
     run = Project(tmp_path, code=code).evaluate("worse")
     assert run.verdict.verdict == "fail"
-
-
-def test_a_baseline_that_changed_behind_its_name_is_noticed_and_refreshed(tmp_path: Path) -> None:
-    """The provider's model is another one, and nothing in the project says so."""
-    code = CODE.replace(
-        "    share =",
-        "    if settings.name == 'old' and CALLS.with_suffix('.db').exists():\n        return 'changed'\n    share =",
-    )
-    project = Project(tmp_path, code=code, cases=2_000)
-    long = SPEC.replace("10 points", "1 points").replace("flip: 0.0}", "flip: 0.1003}")
-    (project.folder / "spec.yaml").write_text(long)
-    assert project.evaluate("same").calls.baseline_made > 400
-    (project.folder / "calls.db").touch()
-    with pytest.raises(BaselineStale, match="no longer scores on right"):
-        project.evaluate("perfect")
-    fresh = project.evaluate("perfect")
-    assert fresh.calls.baseline_made >= fresh.calls.made
-    assert fresh.verdict.verdict == "pass"
-    assert project.evaluate("perfect").stored
 
 
 def test_repeats_make_one_unit_of_a_case(tmp_path: Path) -> None:

@@ -65,8 +65,9 @@ async def evaluate(
         try:
             return await gate.run()
         except BaselineStale:
-            assert loaded.baseline is not None
-            history.set_aside(target, loaded.baseline)
+            assert target.baseline is not None
+            fresh = target.at(target.baseline.generation + 1)
+            history.begin_anew(_open(fresh, history, records, options))
             raise
 
 
@@ -273,9 +274,9 @@ class GateRun:
     def _sticky(self, verdict: Verdict) -> Verdict:
         """Harm proven in an earlier attempt on these cases stays proven: a merge cannot be retried until green."""
         before = self.decision.about.refused_at
-        if before is None or before == self.decision.row.attempt or verdict.merge == "no":
+        if before is None or verdict.merge == "no":
             return verdict
-        said = f"attempt {before} on these cases has proven harm, which another attempt does not undo"
+        said = f"attempt {before} on these cases has proven harm, which no later one undoes"
         return msgspec.structs.replace(verdict, merge="no", reasons=(said, *verdict.reasons))
 
     def _require_evidence(self) -> None:

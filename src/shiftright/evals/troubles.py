@@ -26,6 +26,7 @@ class Troubles:
     def add(self, run: CaseRun) -> None:
         self._calls("the candidate", run.candidate)
         self._calls("the baseline", run.baseline)
+        self._calls("the baseline, asked again to check what is remembered of it,", run.asked_again)
         for scores in (*run.candidate_scores, *run.baseline_scores):
             self._measurements(scores)
 

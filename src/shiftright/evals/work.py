@@ -19,7 +19,7 @@ from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
 class CaseRun(msgspec.Struct, frozen=True, gc=False):
     """What one case gave: answers, Scores, and the values that the decision sees (``baseline_values`` may come from the
-    lock, without answers)."""
+    lock, without answers). ``asked_again`` is the baseline's answer that checks what is remembered of it."""
 
     case: Case
     unit: str
@@ -30,6 +30,7 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
     baseline_scores: tuple[Scores, ...]
     candidate_values: dict[str, Values]
     baseline_values: dict[str, Values]
+    asked_again: tuple[StoredAnswer, ...] = ()
 
     def evidence(self) -> CaseScores:
         """What the decision sees."""
