@@ -142,6 +142,10 @@ class GateRun:
         run = accounting.last_run(self.records, self.decision.row)
         return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
 
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        return notes.of(self.target, self.decision, repeats=self.options.repeats)
+
     async def run(self) -> EvalRun:
         execution = Execution(
             self.target, self.records, self.options, self.history.lock, decision=self.decision
@@ -150,7 +154,7 @@ class GateRun:
             self.target.spec.feature,
             self.target.candidate.name,
             self.target.baseline.name if self.target.baseline else None,
-            notes.of(self.target, self.decision),
+            self._notes,
         )
         self._execution = execution
         with execution:
@@ -370,7 +374,7 @@ class GateRun:
             estimand=self.frozen.estimand,
             attempt=self.decision.row.attempt,
             stored=stored,
-            notes=(*self._judges, *notes.of(self.target, self.decision)),
+            notes=(*self._judges, *self._notes),
         )
 
 
