@@ -105,6 +105,20 @@ def test_another_attempt_is_numbered_and_stricter() -> None:
     assert [s.case.id for s in second.order.rest] != [s.case.id for s in first.order.rest]
 
 
+def test_new_answers_of_the_baseline_begin_anew_with_attempts_and_harm_remembered() -> None:
+    first = opened(CASES, Book())
+    second = opened(CASES, book_of(first, 10, Verdict("fail", "no")), another=True)
+    book = Book(book_of(first, 10, Verdict("fail", "no")).rows + book_of(second, 5).rows)
+    newer = msgspec.structs.replace(SUBJECT, generation=1)
+    third = opened(CASES, book, newer)
+    assert (third.resumed, third.consumed, third.row.attempt, third.about.refused_at) == (False, (), 2, 1)
+    assert third.frozen.clauses[0].alpha == second.frozen.clauses[0].alpha
+    assert third.row.key != second.row.key
+    # and once begun it is what goes on, whatever the older answers had come to
+    book = Book(book.rows + book_of(third, 3).rows)
+    assert opened(CASES, book, newer).row.id == third.row.id
+
+
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(["a", "b", "c", None]), max_size=30))
 def test_order_keeps_groups_together_and_closes_each_once(seed: int, groups: list[str | None]) -> None:
     cases = [case(f"c{i}", group=group) for i, group in enumerate(groups)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,3 +92,17 @@ class Project:
         """What a fresh CI runner has: the folder, the committed lock, no records."""
         for path in (self.folder / ".shiftright").iterdir():
             path.unlink()
+
+
+def outage(
+    project: Project, variant: str, message: str = "ProviderError('503')", texts: Sequence[str] = ()
+) -> None:
+    """The provider is down for a variant (on some texts) as long as the file ``down.log`` is there."""
+    down = f"""\
+    from shiftright.errors import ProviderError
+    down = CALLS.with_name("down.log")
+    if settings.name == {variant!r} and down.exists() and text in (down.read_text().splitlines() or [text]):
+        raise {message}
+"""
+    (project.folder / "echo.py").write_text(CODE.replace("    share =", f"{down}    share ="))
+    (project.folder / "down.log").write_text("\n".join(texts))

@@ -21,7 +21,11 @@ from shiftright.store.rows import ConsumedRow, DecisionRow
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """What is decided, by digest. Names of variants are not part of it: renaming is no new attempt."""
+    """What is decided, by digest. Names of variants are not part of it: renaming is no new attempt.
+
+    ``generation`` is that of the baseline's answers. An attempt never goes on with another generation's scores, but
+    attempts are counted and harm is remembered over all of them: it is not part of ``stem``.
+    """
 
     feature: str
     clauses: str
@@ -29,10 +33,13 @@ class Subject(msgspec.Struct, frozen=True):
     candidate: str
     baseline: str | None
     estimand: Estimand
+    generation: int = 0
 
     @property
     def stem(self) -> str:
-        return digest_of(msgspec.to_builtins(self))
+        parts = msgspec.to_builtins(self)
+        del parts["generation"]
+        return digest_of(parts)
 
 
 class About(msgspec.Struct, frozen=True):
@@ -68,6 +75,12 @@ class Book(msgspec.Struct, frozen=True):
         return [entry for entry in self.rows if entry[0].parts.get("stem") == stem]
 
 
+def generation(row: DecisionRow) -> int:
+    """Which of the baseline's answers an attempt is decided on."""
+    found: int = row.parts.get("generation", 0)
+    return found
+
+
 def open_decision(
     subject: Subject,
     variant: str,
@@ -86,7 +99,8 @@ def open_decision(
     digests = {case.id: case.digest for case in cases}
     known = book.of(subject.stem)
     ours = [entry for entry in known if _same_lineage(entry[1], digests)]
-    latest = max(ours, key=lambda entry: entry[0].attempt, default=None)
+    current = [entry for entry in ours if generation(entry[0]) == subject.generation]
+    latest = max(current, key=lambda entry: entry[0].attempt, default=None)
     newest = max((row.attempt for row, _ in known), default=1)
     about = About(
         earlier=len(known) - len(ours),
@@ -98,7 +112,7 @@ def open_decision(
         return _reopen(latest, cases, about)
     attempt = newest + 1 if another and known else newest
     lineage = latest[0].parts["lineage"] if latest and another else digest_of_cases(cases)
-    key = digest_of(subject.stem, lineage)
+    key = digest_of(subject.stem, lineage, subject.generation)
     seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()
     row = DecisionRow(

@@ -1,7 +1,7 @@
 """``shiftright.lock``: the committed memory of a fresh CI runner. JSON Lines, one thing a line, so that git merges it.
 
 {"kind": "lock", "version": 1}
-{"kind": "stable", "feature": …, "variant": …, "digest": …, "generations": …}    what the baseline is
+{"kind": "stable", "feature": …, "variant": …, "digest": …}                      what the baseline is
 {"kind": "score", "feature": …, "baseline": …, "case": …, "digest": …, "scores": …}  one baseline case
 {"kind": "decision", "row": …, "consumed": […]}                                      one attempt of the ledger
 """
@@ -37,12 +37,11 @@ class BaselineScore(msgspec.Struct, frozen=True, tag="score", tag_field="kind"):
 
 
 class Stable(msgspec.Struct, frozen=True, tag="stable", tag_field="kind"):
-    """What the baseline is. ``generations`` counts how often a baseline's remembered answers were found stale."""
+    """What the baseline is: ``digest`` is the one its scores are kept under."""
 
     feature: str
     variant: str
     digest: str
-    generations: dict[str, int] = {}
 
 
 class LockedDecision(msgspec.Struct, frozen=True, tag="decision", tag_field="kind"):
@@ -83,12 +82,7 @@ class Lock(msgspec.Struct):
     def merge(self, lines: Iterable[Line]) -> None:
         for line in lines:
             if isinstance(line, Stable):
-                known = self.stable.get(line.feature)
-                older = known.generations if known else {}
-                newest = {
-                    k: max(older.get(k, 0), line.generations.get(k, 0)) for k in {**older, **line.generations}
-                }
-                self.stable[line.feature] = msgspec.structs.replace(line, generations=newest)
+                self.stable[line.feature] = line
             elif isinstance(line, BaselineScore):
                 self.scores[(line.feature, line.baseline, line.case)] = line
             elif isinstance(line, LockedDecision):

@@ -8,7 +8,7 @@ from math import ceil
 from shiftright.decisions.clauses import fixed_size, increment
 from shiftright.decisions.contract import ClauseTest, ContractTest
 from shiftright.decisions.ledger import Book
-from shiftright.evals.target import Target
+from shiftright.evals.target import Side, Target
 from shiftright.stats import expected_calls_limit
 from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow, DecisionRow
@@ -70,7 +70,7 @@ def baseline_repeats(target: Target, book: Book, records: Records) -> int:
         if row.parts.get("baseline") == target.baseline.digest
         and row.parts.get("candidate") != target.candidate.digest
     }
-    if not candidates or not _flaky(target.baseline.digest, records):
+    if not candidates or not _flaky(target.baseline, records):
         return 1
     return min(1 + len(candidates), 5)
 
@@ -81,11 +81,14 @@ def first_unused_repeat(rows: Sequence[tuple[DecisionRow, Sequence[ConsumedRow]]
     return max((frozen.get("first_repeat", 0) + frozen.get("repeats", 1) for frozen in earlier), default=0)
 
 
-def _flaky(baseline_digest: str, records: Records) -> bool:
-    """Did two answers of the baseline to one input ever differ?"""
+def _flaky(baseline: Side, records: Records) -> bool:
+    """Did two answers of the baseline to one input ever differ, in this generation of them?"""
     outputs: dict[str, object] = {}
-    for (input_digest, _), row in records.answers.get(baseline_digest).items():
-        if outputs.setdefault(input_digest, row.answer.output) != row.answer.output:
+    for (input_digest, repeat), row in records.answers.get(baseline.digest).items():
+        if (
+            repeat >= baseline.first_repeat
+            and outputs.setdefault(input_digest, row.answer.output) != row.answer.output
+        ):
             return True
     return False
 

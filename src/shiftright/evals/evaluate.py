@@ -20,9 +20,8 @@ from shiftright.evals.history import History
 from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
-from shiftright.evals.scoring import passed
 from shiftright.evals.target import Target, resolve
-from shiftright.evals.troubles import Held, Troubles
+from shiftright.evals.troubles import Held, Troubles, outage, unanswered
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
 from shiftright.store import Records
@@ -66,8 +65,9 @@ async def evaluate(
         try:
             return await gate.run()
         except BaselineStale:
-            assert loaded.baseline is not None
-            history.set_aside(target, loaded.baseline)
+            assert target.baseline is not None
+            fresh = target.at(target.baseline.generation + 1)
+            history.begin_anew(_open(fresh, history, records, options))
             raise
 
 
@@ -124,7 +124,7 @@ class GateRun:
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
         self._judges: tuple[str, ...] = ()
-        self._held, self._troubles = Held(), Troubles()
+        self._held, self._troubles = Held(begun=bool(decision.consumed)), Troubles()
 
     @property
     def known(self) -> bool:
@@ -142,6 +142,10 @@ class GateRun:
         run = accounting.last_run(self.records, self.decision.row)
         return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
 
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        return notes.of(self.target, self.decision, repeats=self.options.repeats)
+
     async def run(self) -> EvalRun:
         execution = Execution(
             self.target, self.records, self.options, self.history.lock, decision=self.decision
@@ -150,7 +154,7 @@ class GateRun:
             self.target.spec.feature,
             self.target.candidate.name,
             self.target.baseline.name if self.target.baseline else None,
-            notes.of(self.target, self.decision),
+            self._notes,
         )
         self._execution = execution
         with execution:
@@ -171,24 +175,31 @@ class GateRun:
         return self._eval_run(verdict, self._calls(), execution.tally.cost_usd, run_id=execution.run_id)
 
     async def _must(self) -> None:
-        """Every ``must`` case, first: one that fails settles both answers before anything else is paid for."""
+        """Every ``must`` case, first: one that fails settles both answers before anything else is paid for.
+
+        Raises:
+            ProviderError: when none has failed but the provider has, on some: the answer is not known.
+        """
         if self.target.must is None:
             return
         steps = arrange(self.target.must.cases, seed=self.decision.row.seed).rest
-        work = self._execution.work(baseline=False)
+        work, out = self._execution.work(baseline=False), []
 
         def use(runs: Sequence[CaseRun]) -> bool:
             for run in runs:
-                position = self.contract.must_cases
-                self.contract.add_must(
-                    run.case.id, all(passed(self.target.spec, scores) for scores in run.candidate_scores)
-                )
                 self._troubles.add(run)
+                if outage(run):
+                    out.append(run)
+                    continue
+                position = self.contract.must_cases
+                self.contract.add_must(run.case.id, run.passed(self.target.spec))
                 self._execution.writer.add(cases=(run.run_case(self._execution.run_id, "must", position),))
             self._step()
             return False
 
         await OrderedPool(work, use, _ignore, concurrency=self._execution.concurrency).run(steps)
+        if out and not self.contract.failed_must:
+            raise unanswered(out)
 
     async def _gate(self) -> None:
         pool = OrderedPool(
@@ -267,9 +278,9 @@ class GateRun:
     def _sticky(self, verdict: Verdict) -> Verdict:
         """Harm proven in an earlier attempt on these cases stays proven: a merge cannot be retried until green."""
         before = self.decision.about.refused_at
-        if before is None or before == self.decision.row.attempt or verdict.merge == "no":
+        if before is None or verdict.merge == "no":
             return verdict
-        said = f"attempt {before} on these cases has proven harm, which another attempt does not undo"
+        said = f"attempt {before} on these cases has proven harm, which no later one undoes"
         return msgspec.structs.replace(verdict, merge="no", reasons=(said, *verdict.reasons))
 
     def _require_evidence(self) -> None:
@@ -363,7 +374,7 @@ class GateRun:
             estimand=self.frozen.estimand,
             attempt=self.decision.row.attempt,
             stored=stored,
-            notes=(*self._judges, *notes.of(self.target, self.decision)),
+            notes=(*self._judges, *self._notes),
         )
 
 

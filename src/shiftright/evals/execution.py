@@ -17,7 +17,7 @@ from shiftright.evals.calling import Caller, Tally
 from shiftright.evals.options import Options
 from shiftright.evals.recheck import Recheck
 from shiftright.evals.scoring import Scoring
-from shiftright.evals.target import REPEATS_A_GENERATION, Side, Target
+from shiftright.evals.target import Side, Target
 from shiftright.evals.work import CaseRun, Work
 from shiftright.evals.writer import Writer
 from shiftright.models.budget import Budget
@@ -114,14 +114,14 @@ class Execution:
             repeats=self._repeats,
             first_repeat=self._first_repeat,
             baseline_repeats=decision.frozen.baseline_repeats if decision else 1,
-            first_baseline_repeat=other.generation * REPEATS_A_GENERATION if other else 0,
+            first_baseline_repeat=other.first_repeat if other else 0,
             locked=self._lock.baseline_scores(target.spec.feature, target.baseline_identity)
             if other and not pairwise
             else None,
         )
         if decision is None or caller is None or other is None:
             return work
-        repeat = other.generation * REPEATS_A_GENERATION + FIRST_RECHECK + self._earlier_runs
+        repeat = other.first_repeat + FIRST_RECHECK + self._earlier_runs
         return Recheck(
             work,
             caller,

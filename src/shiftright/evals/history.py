@@ -9,12 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from shiftright.core.case import digest_of
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Frozen
-from shiftright.decisions.ledger import Book, Decision
+from shiftright.decisions.ledger import Book, Decision, generation
 from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
-from shiftright.evals.target import REPEATS_A_GENERATION, Side, Target
+from shiftright.evals.target import Target
 from shiftright.store import Records
 from shiftright.store.leases import new_holder
 from shiftright.store.rows import ConsumedRow, DecisionRow
@@ -41,22 +40,20 @@ class History:
         return Book(tuple(entries.values()))
 
     def current(self, target: Target) -> Target:
-        """The target with its baseline in the generation that holds: one found stale is another baseline."""
-        stable, baseline = self.lock.stable.get(target.spec.feature), target.baseline
-        generation = stable.generations.get(baseline.digest, 0) if stable and baseline else 0
-        if baseline is None or generation == 0:
+        """The target with the baseline's newest answers: either memory has a decision that was begun on them."""
+        feature, baseline = target.spec.feature, target.baseline
+        if baseline is None:
             return target
-        digest = digest_of(baseline.digest, generation)
-        newer = msgspec.structs.replace(baseline, digest=digest, generation=generation)
-        return msgspec.structs.replace(target, baseline=newer)
+        locked = [entry.row for entry in self.lock.decisions.values() if entry.row.feature == feature]
+        rows = [*locked, *self._records.ledger.find_related(feature)]
+        newest = [generation(row) for row in rows if row.parts.get("baseline") == baseline.digest]
+        return target.at(max(newest, default=0))
 
-    def set_aside(self, target: Target, baseline: Side) -> None:
-        """Begin a new generation of this baseline's answers. ``baseline`` is the side as loaded."""
-        stable = self.lock.stable.get(target.spec.feature) or Stable(
-            target.spec.feature, baseline.name, baseline.digest
-        )
-        generations = {**stable.generations, baseline.digest: stable.generations.get(baseline.digest, 0) + 1}
-        self.lock.merge([msgspec.structs.replace(stable, generations=generations)])
+    def begin_anew(self, decision: Decision) -> None:
+        """Make a decision on the next generation of the baseline's answers known, in both memories: what was remembered
+        before it is set aside."""
+        self.begin(decision)
+        self.lock.merge([LockedDecision(decision.row, decision.consumed)])
         self.lock.write(self.path)
 
     def begin(self, decision: Decision) -> None:
@@ -114,13 +111,11 @@ class History:
         lines: list[Stable | BaselineScore | LockedDecision] = [LockedDecision(decided, tuple(consumed))]
         if target.baseline is not None:
             identity = target.baseline_identity
-            stable = self.lock.stable.get(target.spec.feature)
-            generations = stable.generations if stable else {}
-            lines.append(Stable(target.spec.feature, target.baseline.name, identity, generations))
+            lines.append(Stable(target.spec.feature, target.baseline.name, identity))
             # a failed answer is never remembered: the next eval asks the baseline again
             sound = self._records.answers.get(target.baseline.digest)
             digests = {case.id: case.input_digest for case in target.gate.cases}
-            first = target.baseline.generation * REPEATS_A_GENERATION
+            first = target.baseline.first_repeat
             lines += [
                 BaselineScore(target.spec.feature, identity, c.case_id, c.case_digest, c.baseline)
                 for c in consumed

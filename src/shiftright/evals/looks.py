@@ -39,12 +39,13 @@ async def look(
         Error: as ``evaluate`` does; a reached cap ends the look with what there is.
     """
     options, progress = options or Options(), progress or Quiet()
-    target = resolve(
-        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
+    history = History(settings.root, records)
+    target = history.current(
+        resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
     )
     cases = select(target, selection)
     started = time.monotonic()
-    execution = Execution(target, records, options, History(settings.root, records).lock)
+    execution = Execution(target, records, options, history.lock)
     contract = ContractTest(target.spec, freeze(target.spec, cases, attempt=1, seed=0))
     base = target.baseline.name if target.baseline else None
     progress.begin(

@@ -13,6 +13,7 @@ from shiftright import spec as specs
 from shiftright.core.spec import Spec, Variant
 from shiftright.decisions import words
 from shiftright.decisions.contract import Estimand
+from shiftright.decisions.ledger import generation
 from shiftright.decisions.order import unit_sizes
 from shiftright.errors import Error
 from shiftright.evals.history import LOCK_NAME, History
@@ -157,7 +158,7 @@ def _last(spec: Spec, variant: Variant, settings: Settings, records: Records) ->
     ]
     if not entries:
         return None
-    newest = max(entries, key=lambda row: row.attempt)
+    newest = max(entries, key=lambda row: (row.attempt, generation(row)))
     runs = records.runs.list(spec.feature, limit=RECENT_RUNS)
     run = next((run for run in runs if run.decision_id == newest.id), None)
     if run is not None and (run.verdict is not None or newest.verdict is None):

@@ -10,11 +10,13 @@ from shiftright.evals.target import Target
 from shiftright.scorers.judge import Judge
 
 
-def of(target: Target, decision: Decision | None) -> tuple[str, ...]:
-    """Plain sentences, the most consequential first."""
+def of(target: Target, decision: Decision | None, *, repeats: int = 1) -> tuple[str, ...]:
+    """Plain sentences, the most consequential first. ``repeats`` is the K that was asked for."""
     said: list[str] = []
     if decision is not None:
         said += _of_decision(decision)
+        if repeats != decision.frozen.repeats:
+            said.append(_of_repeats(decision.frozen.repeats))
     if target.baseline is not None and target.baseline.digest == target.candidate.digest:
         said.append("both sides are the same code and settings: nothing was changed")
     said += _leaks(target)
@@ -63,6 +65,13 @@ def _of_decision(decision: Decision) -> list[str]:
             "suite mode: the verdict predicts the full run on these cases; it does not speak of traffic"
         )
     return said
+
+
+def _of_repeats(fixed: int) -> str:
+    times = "once" if fixed == 1 else f"{fixed} times"
+    return (
+        f"the candidate runs {times} a case, as when this decision began: --repeats is for a --new-decision"
+    )
 
 
 def _leaks(target: Target) -> list[str]:

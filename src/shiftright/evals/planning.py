@@ -97,7 +97,8 @@ async def plan_feature(
     spec = specs.load(specs.find(feature, settings.root))
     # a plan is about the baseline: any variant may be the candidate
     variant = options.variant or options.baseline or spec.baseline
-    target = resolve(feature, settings.root, settings.home, variant=variant, baseline=options.baseline)
+    loaded = resolve(feature, settings.root, settings.home, variant=variant, baseline=options.baseline)
+    target = History(settings.root, records).current(loaded)
     calls, run_id, cost = Calls(), None, None
     reruns = known_reruns(target, records)
     if not reruns and target.dev is not None and target.baseline is not None:
@@ -174,7 +175,12 @@ async def _run_twice(
     as_candidate = msgspec.structs.replace(target, candidate=target.baseline)
     marks = {PLANNED_FOR: target.baseline_identity}
     execution = Execution(
-        as_candidate, records, options, History(settings.root, records).lock, marks=marks, first_repeat=1
+        as_candidate,
+        records,
+        options,
+        History(settings.root, records).lock,
+        marks=marks,
+        first_repeat=target.baseline.first_repeat + 1,
     )
     progress.begin(
         target.spec.feature, target.baseline.name, None, ("planning: the baseline runs twice on dev cases",)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
+
 from shiftright.core.spec import Spec
 from shiftright.decisions import words
 from shiftright.decisions.order import Step
@@ -26,13 +28,41 @@ SHARE = 0.05
 FALSE_ALARM = 0.01
 # The size of a shift the bets aim at: smaller ones take longer to see.
 EXPECTED_SHIFT = 0.2
+# A test ends at its first answer. "No shift of that size" is none that is asked for, and would hide a smaller one.
+NEVER = 1e-300
+
+
+class ShiftTest:
+    """Do differences in [-1, 1] have a mean other than 0? Two sides and every check share the false alarms."""
+
+    def __init__(self, *, checks: int = 1) -> None:
+        self._rose, self._fell = (
+            BoundaryTest(
+                bad=0.0, good=EXPECTED_SHIFT, low=-1.0, high=1.0, alpha=FALSE_ALARM / (2 * checks), beta=NEVER
+            )
+            for _ in range(2)
+        )
+
+    def update(self, difference: float) -> bool:
+        """Use one more; whether a shift is proven now."""
+        self._rose.update(difference)
+        self._fell.update(-difference)
+        return "ship" in (self._rose.decision, self._fell.decision)
+
+    @property
+    def mean(self) -> float:
+        return self._rose.mean or 0.0
+
+    @property
+    def n(self) -> int:
+        return self._rose.n
 
 
 class Recheck:
     """Work on a case, then, for the chosen ones, the baseline once more.
 
     Only answers from before this decision (``since``, seconds since 1970) are remembered ones; ``repeat`` is one that
-    nobody has asked for yet.
+    nobody has asked for yet. A fresh call or measurement that fails says nothing of what is remembered.
 
     Raises:
         BaselineStale: from a call, once the remembered scores are shown to hold no longer.
@@ -52,14 +82,16 @@ class Recheck:
         self._work, self._baseline, self._scoring = work, baseline, scoring
         self._since, self._seed, self._repeat = since, seed, repeat
         names = [check.name for check in spec.checks if quality(check)]
-        self._tests = {name: (_shift(len(names)), _shift(len(names))) for name in names}
+        self._tests = {name: ShiftTest(checks=len(names)) for name in names}
 
     async def __call__(self, step: Step) -> CaseRun:
         run = await self._work(step)
         if self._tests and self._chosen(step.case.id) and self._remembered(run):
             row = await self._baseline.call(step.case, self._repeat)
-            fresh = await self._scoring.score(step.case, row.answer, row.answer, repeat=self._repeat)
-            self._compare(run.baseline_values, values_of([fresh]))
+            run = msgspec.structs.replace(run, asked_again=(row,))
+            if row.answer.failure is None:
+                fresh = await self._scoring.score(step.case, row.answer, row.answer, repeat=self._repeat)
+                self._compare(run.baseline_values, values_of([fresh]))
         return run
 
     def _chosen(self, case_id: str) -> bool:
@@ -70,25 +102,16 @@ class Recheck:
         return bool(run.baseline_values) and all(row.created_at < self._since for row in run.baseline)
 
     def _compare(self, remembered: dict[str, Values], fresh: dict[str, Values]) -> None:
-        for name, (rose, fell) in self._tests.items():
+        for name, test in self._tests.items():
             old, new = _mean(remembered.get(name, ())), _mean(fresh.get(name, ()))
             if old is None or new is None:
                 continue
-            rose.update(new - old)
-            fell.update(old - new)
-            if "ship" in (rose.decision, fell.decision):
+            if test.update(new - old):
                 raise BaselineStale(
                     f"the baseline no longer scores on {name} what is remembered of it: "
-                    f"{rose.mean or 0.0:+.2f} on {words.counted(rose.n)} asked again",
+                    f"{test.mean:+.2f} on {words.counted(test.n)} asked again",
                     hint="Its remembered answers have been set aside. Run the command again: the baseline runs afresh.",
                 )
-
-
-def _shift(checks: int) -> BoundaryTest:
-    """Ships once a mean above 0 is proven; two sides and every check share the false alarms."""
-    return BoundaryTest(
-        bad=0.0, good=EXPECTED_SHIFT, low=-1.0, high=1.0, alpha=FALSE_ALARM / (2 * checks), beta=0.5
-    )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -128,10 +128,13 @@ MOST_SHARED = 1_000
 _shared: dict[tuple[tuple[str, ...], tuple[Values, ...]], dict[str, Values]] = {}
 
 
-def passed(spec: Spec, scores: Scores) -> bool:
-    """Does one answer pass every check that scores an output? What a ``must`` case has to do."""
-    return all(
-        scores[check.name].passed if not check.clause("at_most") else not scores[check.name].passed
-        for check in spec.checks
-        if check.score not in ("latency", "cost")
+def passed(spec: Spec, answer: Answer, scores: Scores) -> bool:
+    """What a ``must`` case has to do: be answered, measured by every check that scores an output, and pass each."""
+    return answer.failure is None and all(
+        _passed(check, scores[check.name]) for check in spec.checks if check.score not in ("latency", "cost")
     )
+
+
+def _passed(check: Check, score: Score) -> bool:
+    measured = score.failure is None and score.value is not None
+    return measured and score.passed != bool(check.clause("at_most"))

@@ -25,13 +25,18 @@ REPEATS_A_GENERATION = 100_000
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One variant, ready to be called. ``digest`` is its code and settings, and the ``generation`` of its remembered
-    answers: a baseline found stale begins a new one."""
+    """One variant, ready to be called. ``digest`` is its code and settings; ``generation`` counts how often a
+    baseline's remembered answers were found stale."""
 
     name: str
     feature: LoadedFeature
     digest: str
     generation: int = 0
+
+    @property
+    def first_repeat(self) -> int:
+        """Where this generation's answers begin."""
+        return self.generation * REPEATS_A_GENERATION
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -52,9 +57,15 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def baseline_identity(self) -> str:
-        """Under which baseline scores are kept: its code and what scored it."""
+        """Under which baseline scores are kept: its code, the generation of its answers, and what scored it."""
         assert self.baseline is not None
-        return digest_of(self.baseline.digest, self.scorers_digest)
+        return digest_of(self.baseline.digest, self.baseline.generation, self.scorers_digest)
+
+    def at(self, generation: int) -> Target:
+        """The same with its baseline in another generation."""
+        assert self.baseline is not None
+        baseline = msgspec.structs.replace(self.baseline, generation=generation)
+        return msgspec.structs.replace(self, baseline=baseline)
 
     def subject(self, estimand: Estimand) -> Subject:
         return Subject(
@@ -64,6 +75,7 @@ class Target(msgspec.Struct, frozen=True):
             candidate=self.candidate.digest,
             baseline=self.baseline.digest if self.baseline else None,
             estimand=estimand,
+            generation=self.baseline.generation if self.baseline else 0,
         )
 
     def changed(self) -> str | None:

@@ -13,6 +13,7 @@ from shiftright.store.rows import StoredAnswer
 # Cases in a row that may be held back before the run gives up, and the longest tail that still counts as data.
 MOST_HELD = 20
 SHORT_TAIL = 2
+AGAIN = "Nothing of this was counted. Mend it and run the same command again."
 
 
 class Troubles:
@@ -25,6 +26,7 @@ class Troubles:
     def add(self, run: CaseRun) -> None:
         self._calls("the candidate", run.candidate)
         self._calls("the baseline", run.baseline)
+        self._calls("the baseline, asked again to check what is remembered of it,", run.asked_again)
         for scores in (*run.candidate_scores, *run.baseline_scores):
             self._measurements(scores)
 
@@ -64,12 +66,13 @@ class Held:
     An outage is no evidence against a variant, and a baseline that has never answered is none for it. So a case with a
     provider failure waits until a later case has none, and every case waits until the baseline has answered once. Then
     they count, in order. A run that ends, or goes on for 20 cases, without that cannot be decided.
+
+    ``begun``: cases of this decision have counted before, in an earlier run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, begun: bool = False) -> None:
         self._waiting: list[CaseRun] = []
-        self._answered = False
-        self._sound = False
+        self._answered = self._sound = begun
 
     def release(self, runs: Sequence[CaseRun]) -> list[CaseRun]:
         """The cases that count now: up to the last sound one.
@@ -81,7 +84,7 @@ class Held:
         self._waiting += runs
         for index, run in enumerate(self._waiting, 1):
             self._answered = self._answered or not run.baseline or any(_ok(row) for row in run.baseline)
-            if self._answered and not _outage(run):
+            if self._answered and not outage(run):
                 last = index
         released, self._waiting = self._waiting[:last], self._waiting[last:]
         self._sound = self._sound or bool(released)
@@ -102,19 +105,29 @@ class Held:
         return waiting
 
     def _error(self) -> Error:
-        count = len(self._waiting)
-        rows = [row for run in self._waiting for row in (*run.baseline, *run.candidate)]
-        message = next(row.answer.failure.message for row in reversed(rows) if row.answer.failure is not None)
-        hint = "Nothing of this was counted. Mend it and run the same command again."
+        count, message = len(self._waiting), _last_failure(self._waiting)
         if not self._answered:
-            return FeatureError(f"the baseline failed on all {count} cases, the last: {message}", hint=hint)
-        return ProviderError(f"{count} provider failures in a row, the last: {message}", hint=hint)
+            return FeatureError(f"the baseline failed on all {count} cases, the last: {message}", hint=AGAIN)
+        return ProviderError(f"{count} provider failures in a row, the last: {message}", hint=AGAIN)
+
+
+def outage(run: CaseRun) -> bool:
+    """Did the provider fail, on either side?"""
+    rows = (*run.candidate, *run.baseline)
+    return any(row.answer.failure is not None and row.answer.failure.kind == "provider" for row in rows)
+
+
+def unanswered(runs: Sequence[CaseRun]) -> ProviderError:
+    """``must`` cases on which the provider failed have neither passed nor failed."""
+    names = ", ".join(run.case.id for run in runs[:3]) + (", …" if len(runs) > 3 else "")
+    said = f"the provider failed on {len(runs)} must case{'s' if len(runs) > 1 else ''} ({names})"
+    return ProviderError(f"{said}, the last: {_last_failure(runs)}", hint=AGAIN)
+
+
+def _last_failure(runs: Sequence[CaseRun]) -> str:
+    rows = [row for run in runs for row in (*run.baseline, *run.candidate)]
+    return next(row.answer.failure.message for row in reversed(rows) if row.answer.failure is not None)
 
 
 def _ok(row: StoredAnswer) -> bool:
     return row.answer.failure is None
-
-
-def _outage(run: CaseRun) -> bool:
-    rows = (*run.candidate, *run.baseline)
-    return any(row.answer.failure is not None and row.answer.failure.kind == "provider" for row in rows)

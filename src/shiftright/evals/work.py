@@ -8,17 +8,18 @@ import msgspec
 
 from shiftright.core.case import Case
 from shiftright.core.score import Score
+from shiftright.core.spec import Spec
 from shiftright.decisions.lock import BaselineScore
 from shiftright.decisions.order import Step
 from shiftright.decisions.units import CaseScores, Values
 from shiftright.evals.calling import Caller
-from shiftright.evals.scoring import Scores, Scoring, values_of
+from shiftright.evals.scoring import Scores, Scoring, passed, values_of
 from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
 
 class CaseRun(msgspec.Struct, frozen=True, gc=False):
     """What one case gave: answers, Scores, and the values that the decision sees (``baseline_values`` may come from the
-    lock, without answers)."""
+    lock, without answers). ``asked_again`` is the baseline's answer that checks what is remembered of it."""
 
     case: Case
     unit: str
@@ -29,10 +30,16 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
     baseline_scores: tuple[Scores, ...]
     candidate_values: dict[str, Values]
     baseline_values: dict[str, Values]
+    asked_again: tuple[StoredAnswer, ...] = ()
 
     def evidence(self) -> CaseScores:
         """What the decision sees."""
         return CaseScores(self.case.id, self.candidate_values, self.baseline_values, self.unit, self.closes)
+
+    def passed(self, spec: Spec) -> bool:
+        """As a ``must`` case: on every repeat."""
+        pairs = zip(self.candidate, self.candidate_scores, strict=True)
+        return all(passed(spec, row.answer, scores) for row, scores in pairs)
 
     def run_case(self, run_id: str, split: str, position: int) -> RunCase:
         """What ``show`` and the report read."""
