@@ -122,7 +122,7 @@ def test_tables_by_their_usual_column_names(tmp_path: Path) -> None:
     assert scores(found) == [
         ("1", 0, {"correct": 1.0, "fluency": 0.5}, None),
         ("2", 0, {"correct": 0.0, "fluency": 0.9}, None),
-        ("3", 0, {}, "no score"),
+        ("3", 0, {}, None),
     ]
     assert (found.rows[0].latency_s, found.rows[0].cost_usd, found.rows[0].tags) == (1.2, 0.01, ("law",))
     assert found.warnings == ("Columns not read: note.",)
@@ -250,7 +250,8 @@ def test_nan_of_python_tools_is_a_missing_score(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     run = {"testCases": [{"name": "a", "input": "x", "metricsData": [{"name": "m", "score": float("nan")}]}]}
     path.write_text(json.dumps(run))
-    assert result_files.read(path).rows[0].failure == "m: no score"
+    (row,) = result_files.read(path).rows
+    assert (row.scores, row.failure) == ({}, None)
 
 
 @pytest.mark.parametrize("ending", ["json", "jsonl"])
@@ -259,4 +260,87 @@ def test_nan_in_a_table_is_a_missing_score_too(tmp_path: Path, ending: str) -> N
     path = tmp_path / f"r.{ending}"
     path.write_text(json.dumps(rows) if ending == "json" else "".join(json.dumps(row) + "\n" for row in rows))
     first, second = result_files.read(path).rows
-    assert (first.scores, first.failure, second.scores) == ({}, "no score", {"score": 1.0})
+    assert (first.scores, first.failure, second.scores) == ({}, None, {"score": 1.0})
+
+
+@pytest.mark.parametrize("word", ["n/a", "N/A", "NaN", "null", "None", "", "-", "#N/A", "<NA>"])
+def test_words_for_nothing_are_missing_scores_and_no_errors(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(f"id,score,error\na,{word},{word}\nb,1,\n")
+    assert scores(result_files.read(path)) == [("a", 0, {}, None), ("b", 0, {"score": 1.0}, None)]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [("PASS Passed true TRUE correct Yes 1 100%", 1.0), ("Fail FAILED False incorrect no 0 0%", 0.0)],
+)
+def test_words_for_right_and_wrong_are_numbers(tmp_path: Path, words: str, value: float) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("id,score\n" + "".join(f"{i},{word}\n" for i, word in enumerate(words.split())))
+    assert {row.scores["score"] for row in result_files.read(path).rows} == {value}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "a.csv",
+            "id;score\na;1\nb;0,5\n",
+            "a.csv:3: score is '0,5', a number with a comma\n  Write numbers with",
+        ),
+        ("a.csv", 'id,score\na,"12,5 %"\n', "a.csv:2: score is '12,5 %', a number with a comma"),
+        (
+            "a.jsonl",
+            '{"id": 1, "score": 1}\n\n{"id": 2, "score": "good"}',
+            "a.jsonl:3: score is 'good', which is no",
+        ),
+        ("a.jsonl", '{"id": 1, "scores": {"tone": "bad"}}', "a.jsonl:1: tone is 'bad'"),
+        (
+            "a.json",
+            '[{"id": 1, "score": 1}, {"id": 2, "score": [1]}]',
+            "a.json: row 2: score is [1], which is no",
+        ),
+        ("a.jsonl", '{"id": 1, "score": 1e999}', "a.jsonl:1: score is inf, which is no finite number"),
+        ("a.jsonl", '{"id": 1, "score": 1' + "0" * 400 + "}", "which is no finite number"),
+        ("a.csv", "id,score\na,inf\n", "a.csv:2: score is 'inf'"),
+        ("a.csv", "id,correct\na,1\nb,Paris\n", "A column that is no score needs another name."),
+        (
+            "a.json",
+            '{"testCases": [{"metricsData": [{"name": "m", "score": "good"}]}]}',
+            "a.json: m is 'good'",
+        ),
+        ("a.json", '[{"id": 1, "m/score": 1}, {"id": 2, "m/score": "good"}]', "a.json: row 2: m is 'good'"),
+        (
+            "a.json",
+            '{"eval": {}, "samples": [{"id": 1, "scores": {"m": 1}}, {"id": 2, "scores": {"m": "B"}}]}',
+            "a.json: m is 'B', which is no",
+        ),
+    ],
+)
+def test_a_score_that_is_no_number_is_an_error_that_names_it(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DatasetError) as caught:
+        result_files.read(path)
+    assert words in str(caught.value)
+    assert caught.value.file == str(path)
+    assert caught.value.hint
+
+
+def test_what_a_tool_never_scores_with_numbers_is_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    samples = [{"id": i, "scores": {"right": "C", "tone": "warm"}} for i in range(2)]
+    path.write_text(json.dumps({"eval": {}, "status": "success", "samples": samples}))
+    found = result_files.read(path)
+    assert (found.metrics, found.warnings) == (("right",), ("tone is never a number: left out.",))
+    path.write_text(json.dumps([{"id": i, "right/score": 1, "tone/value": "warm"} for i in range(2)]))
+    found = result_files.read(path)
+    assert (found.metrics, found.warnings) == (("right",), ("Columns not read: tone/value.",))
+    path = tmp_path / "a.xml"
+    properties = '<property name="author" value="Bob"/><property name="cosine" value="0.5"/>'
+    path.write_text(
+        f'<testsuite><testcase name="a"><properties>{properties}</properties></testcase></testsuite>'
+    )
+    assert result_files.read(path).metrics == ("passed", "cosine")

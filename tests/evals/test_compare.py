@@ -14,7 +14,7 @@ from recorded_rows import coin, run
 from shiftright.core.spec import Confidence
 from shiftright.datasets.result_files import ResultRow
 from shiftright.errors import DatasetError, UsageError
-from shiftright.evals.compare import compare
+from shiftright.evals.compare import aa, compare
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "shiftright" / "examples" / "compare"
 DATA = Path(__file__).parents[1] / "data" / "result_files"
@@ -119,15 +119,45 @@ def test_failures_are_the_worst_of_their_own_side() -> None:
     assert (risen.verdict, risen.merge) == ("pass", "yes")
 
 
-def test_a_missing_score_is_the_worst_for_the_new_file_whichever_lacks_it() -> None:
+def test_a_score_lost_to_an_error_is_the_worst_for_the_new_file_whichever_lacks_it() -> None:
     full = run([0.0] * 50)
-    holes = [msgspec.structs.replace(row, scores={}) if i < 5 else row for i, row in enumerate(full)]
+    lost = msgspec.structs.replace
+    holes = [lost(row, scores={}, failure="judge: 503") if i < 5 else row for i, row in enumerate(full)]
     for old, new in ((full, holes), (holes, full)):
         found = compare(old, new)
         assert found.checks[0].estimate == pytest.approx(-5 / 50)
-        assert any(
-            "with a value in one file only: 5 (case-0, case-1, case-2, …)" in note for note in found.notes
-        )
+        assert any("without a value after an error: 5 (case-0, case-1, case-2, …)" in n for n in found.notes)
+
+
+def test_a_missing_score_proves_nothing_whichever_file_lacks_it() -> None:
+    """Neither a release, which a run that drops its bad scores would get, nor a loss, which an empty cell is not."""
+    full = run([1.0] * 600)
+    holes = [msgspec.structs.replace(row, scores={}) if i < 300 else row for i, row in enumerate(full)]
+    for old, new in ((full, holes), (holes, full)):
+        found = compare(old, new)
+        (row,) = found.checks
+        assert (found.verdict, found.merge, row.estimate) == ("inconclusive", "yes", 0.0)
+        assert row.reason == "it depends on 300 cases without a value in one of the files"
+        assert row.interval is not None
+        assert row.interval[0] < -0.5
+        note = "score: cases with a value in one file only: 300 (case-0, case-1, case-2, …), no proof of anything"
+        assert note in found.notes
+    worse = [
+        msgspec.structs.replace(row, scores={"score": 0.0} if i % 10 else {}) for i, row in enumerate(full)
+    ]
+    assert (compare(full, worse).verdict, compare(full, worse).merge) == ("fail", "no")
+    few = [msgspec.structs.replace(row, scores={}) if i < 3 else row for i, row in enumerate(full)]
+    assert compare(full, few).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    "scale", [(0, np.inf), (-np.inf, 1), (np.nan, 1), (1, np.nan), (-1e308, 1e308), (1, 1)]
+)
+def test_a_scale_without_a_finite_width_is_refused(scale: tuple[float, float]) -> None:
+    stars = run([5.0, 4.0, 1.0, 3.0] * 30, metric="stars")
+    for compared in (compare, aa):
+        with pytest.raises(UsageError, match="two finite ends that differ"):
+            compared(stars, stars, scales={"stars": scale})
 
 
 def test_a_metric_that_neither_file_has_for_a_case_does_not_concern_it() -> None:
@@ -221,8 +251,6 @@ def test_a_scale_is_declared_not_guessed() -> None:
     assert found.levels[0].old == pytest.approx((1 + 0.75 + 0 + 0.5) / 4)
     with pytest.raises(UsageError, match="outside its scale"):
         compare(stars, stars, scales={"stars": (1, 4)})
-    with pytest.raises(UsageError, match="no width"):
-        compare(stars, stars, scales={"stars": (1, 1)})
     with pytest.raises(UsageError, match="no metric 'moons'"):
         compare(stars, stars, scales={"moons": (1, 5)})
 
@@ -253,8 +281,9 @@ def test_files_without_a_common_metric_are_refused() -> None:
     assert "The old file has: a. The new file has: b." in str(caught.value)
     with pytest.raises(DatasetError, match="no rows"):
         compare([], run([1.0]))
-    with pytest.raises(UsageError, match="not a result file"):
-        compare(["a row"], run([1.0]))  # type: ignore[list-item]
+    for wrong in (["a row"], None, 5, b"bytes"):
+        with pytest.raises(UsageError, match="old: not a result file"):
+            compare(wrong, run([1.0]))  # type: ignore[arg-type]
 
 
 def test_json_has_the_keys_of_eval_and_nothing_that_is_not_json() -> None:

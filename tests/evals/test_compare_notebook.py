@@ -54,8 +54,15 @@ def test_other_numbers_are_metrics_where_no_column_is_a_score() -> None:
 def test_cells_that_are_missing_are_missing() -> None:
     data, holes = frame([1.0, 1.0, 1.0]), frame([1.0, float("nan"), 1.0], output=["a", "b", pd.NA])
     found = compare(data, holes)
-    assert found.checks[0].estimate == pytest.approx(-1 / 3)
+    assert found.checks[0].estimate == 0.0
+    assert "score: cases with a value in one file only: 1 (c1), no proof of anything" in found.notes
     msgspec.json.encode(found)
+
+
+def test_words_in_a_column_of_scores_are_an_error_that_names_the_row() -> None:
+    data = frame([1.0, 1.0])
+    with pytest.raises(DatasetError, match="new: row 1: score is 'good', which is no finite number"):
+        compare(data, data.assign(score="good"))
 
 
 def hostile() -> Comparison:

@@ -46,6 +46,23 @@ def test_a_drop_of_the_margin_is_shipped_at_most_one_time_in_twenty_and_a_large_
     assert red(seen) >= 0.75
 
 
+def test_empty_cells_leave_the_rates_as_they_are_whichever_values_they_hide() -> None:
+    """The worst there is: a run that loses failures and so would be released, one that loses successes."""
+    rng = np.random.default_rng(11)
+
+    def emptied(values: Sequence[float], value: float, share: float) -> list[float]:
+        return [np.nan if given == value and rng.random() < share else given for given in values]
+
+    shipped, turned_away = [], []
+    for _ in range(100):
+        old, new = mixture(rng, 200, 0.10)
+        shipped.append(compare(run(old), run(emptied(new, 0.0, 0.5)), margin=0.10).verdict == "pass")
+        old, new = mixture(rng, 200, 0.0)
+        turned_away.append(compare(run(old), run(emptied(new, 1.0, 0.3))).merge == "no")
+    assert red(shipped) <= 0.05
+    assert red(turned_away) <= 0.05
+
+
 def test_evidence_of_loss_is_an_e_value() -> None:
     """Its mean is at most 1 without a loss, so it exceeds 20 at most one time in twenty."""
     rng = np.random.default_rng(4)

@@ -35,11 +35,12 @@ def _row(case: dict[str, Any]) -> ResultRow:
     scores: dict[str, float] = {}
     failures = []
     for metric in case.get("metricsData") or []:
-        value = score_of(metric.get("score"))
-        if value is None:
-            failures.append(f"{metric.get('name')}: {metric.get('error') or 'no score'}")
-        else:
-            scores[str(metric.get("name"))] = value
+        measure = str(metric.get("name"))
+        value = score_of(measure, metric.get("score"))
+        if value is not None:
+            scores[measure] = value
+        elif metric.get("error"):
+            failures.append(f"{measure}: {metric['error']}")
     return ResultRow(
         case_id=id_of(given) if numbered else str(name),
         input=given,

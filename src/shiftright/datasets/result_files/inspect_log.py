@@ -11,6 +11,7 @@ import msgspec
 from shiftright.datasets.result_files import zip_members
 from shiftright.datasets.result_files.rows import ResultFile, ResultRow, number_of, score_of
 from shiftright.datasets.result_files.source import Source
+from shiftright.errors import DatasetError
 
 _ATTACHMENT = "attachment://"
 
@@ -37,11 +38,12 @@ class InspectLog:
         status = header.get("status", "unknown")
         if status != "success":
             warnings.append(f"The log's run did not finish (status {status}).")
-        unread: dict[str, int] = {}
+        unread: dict[str, DatasetError] = {}
         rows = [_row(sample, unread) for sample in samples or [] if isinstance(sample, dict)]
-        warnings += [
-            f"{times} scores of {name!r} are not numbers and are left out." for name, times in unread.items()
-        ]
+        for name, cause in unread.items():
+            if any(name in row.scores for row in rows):
+                raise source.error(cause.message, hint=cause.hint)
+            warnings.append(f"{name} is never a number: left out.")
         return ResultFile("inspect", tuple(rows), (), tuple(warnings))
 
 
@@ -74,7 +76,7 @@ def _json(data: bytes, source: Source) -> Any:
             raise source.error(f"is an inspect log with a broken sample: {cause}") from None
 
 
-def _row(sample: dict[str, Any], unread: dict[str, int]) -> ResultRow:
+def _row(sample: dict[str, Any], unread: dict[str, DatasetError]) -> ResultRow:
     texts = sample.get("attachments") if isinstance(sample.get("attachments"), dict) else {}
     error = sample.get("error")
     failure = error.get("message", "error") if isinstance(error, dict) else error
@@ -121,7 +123,8 @@ def _resolved(value: Any, texts: Any) -> Any:
     return value
 
 
-def _scores(sample: dict[str, Any], unread: dict[str, int]) -> dict[str, float]:
+def _scores(sample: dict[str, Any], unread: dict[str, DatasetError]) -> dict[str, float]:
+    """Scores that are numbers; ``unread`` keeps the first of each name that is none, since a label may be text."""
     given = sample.get("scores")
     if not isinstance(given, dict):
         given = {"score": sample["score"]} if isinstance(sample.get("score"), dict) else {}
@@ -134,9 +137,11 @@ def _scores(sample: dict[str, Any], unread: dict[str, int]) -> dict[str, float]:
             else {name: value}
         )
         for part, item in parts.items():
-            number = score_of(item)
-            if number is None:
-                unread[part] = unread.get(part, 0) + 1
-            else:
+            try:
+                number = score_of(part, item)
+            except DatasetError as cause:
+                unread.setdefault(part, cause)
+                continue
+            if number is not None:
                 scores[part] = number
     return scores

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from shiftright.datasets.result_files.rows import ResultFile, ResultRow, number_of, score_of
 from shiftright.datasets.result_files.source import Source
+from shiftright.errors import DatasetError
 
 
 class JUnit:
@@ -53,9 +55,11 @@ def _row(case: ElementTree.Element) -> ResultRow:
     error = case.find("error")
     scores = {} if error is not None else {"passed": float(case.find("failure") is None)}
     for item in case.iter("property"):
-        number = score_of(item.get("value"))
-        if number is not None and error is None:
-            scores[item.get("name") or "property"] = number
+        name = item.get("name") or "property"
+        with suppress(DatasetError):  # a property may be anything, an author's name too
+            number = score_of(name, item.get("value"))
+            if number is not None and error is None:
+                scores[name] = number
     return ResultRow(
         case_id="::".join(part for part in (case.get("classname"), case.get("name")) if part),
         scores=scores,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shiftright.datasets.result_files import table
-from shiftright.datasets.result_files.rows import ResultFile
+from shiftright.datasets.result_files.rows import ResultFile, score_of
 from shiftright.datasets.result_files.source import Source
+from shiftright.errors import DatasetError
 
 _SCORE_ENDINGS = ("/v1/score", "/score", "/value")
 _EXPLANATIONS = ("/justification", "/rationale", "/error_code", "/error_message")
@@ -36,8 +37,9 @@ class MLflow:
 
     def read(self, source: Source) -> ResultFile:
         """Columns ``NAME/score`` and ``NAME/value`` are the scores."""
-        records = [_renamed(record) for record in _records(source)]
-        found = table.from_records(records)
+        records, lines = _records(source)
+        labels = _labels(records)
+        found = table.from_records([_renamed(record, labels) for record in records], lines)
         return ResultFile("mlflow", found.rows, found.metrics, found.warnings)
 
 
@@ -51,21 +53,35 @@ def _columns(source: Source) -> list[Any]:
     return table.header(source) if source.suffix in (".csv", ".tsv") else []
 
 
-def _records(source: Source) -> list[dict[str, Any]]:
+def _records(source: Source) -> tuple[list[dict[str, Any]], list[int]]:
+    """The records, and their lines where it is a CSV file."""
     document = source.json
     if isinstance(document, dict):
-        return [dict(zip(map(str, document["columns"]), row, strict=False)) for row in document["data"]]
-    return document if isinstance(document, list) else table.csv_records(source)
+        return [dict(zip(map(str, document["columns"]), row, strict=False)) for row in document["data"]], []
+    return (document, []) if isinstance(document, list) else table.csv_records(source)
 
 
-def _renamed(record: dict[str, Any]) -> dict[str, Any]:
+def _labels(records: list[dict[str, Any]]) -> set[str]:
+    """Columns that end like scores and never hold a number: an assessment may be a word, or a list of facts."""
+    named = {name for record in records for name in record if name.endswith(_SCORE_ENDINGS)}
+    return {name for name in named if all(_number(name, record.get(name)) is None for record in records)}
+
+
+def _number(name: str, value: Any) -> float | None:
+    try:
+        return score_of(name, value)
+    except DatasetError:
+        return None
+
+
+def _renamed(record: dict[str, Any], labels: set[str]) -> dict[str, Any]:
     """Scores get the prefix the table reader knows; what describes MLflow's trace stays behind."""
     renamed: dict[str, Any] = {}
     for name, value in record.items():
         ending = next((ending for ending in _SCORE_ENDINGS if name.endswith(ending)), None)
         if name in _NAMES:
             renamed[_NAMES[name]] = value
-        elif ending is not None:
+        elif ending is not None and name not in labels:
             renamed[f"score/{name.removesuffix(ending)}"] = value
         elif name not in _TRACE and not name.endswith(_EXPLANATIONS):
             renamed[name] = value

@@ -87,8 +87,11 @@ def _row(item: dict[str, Any]) -> ResultRow:
 
 def _scores(item: dict[str, Any]) -> dict[str, float]:
     """``score`` is promptfoo's weighted mean, ``passed`` its verdict, the rest named metrics."""
-    scores = {"score": score_of(item.get("score")), "passed": score_of(item.get("success"))}
+    scores = {
+        "score": score_of("score", item.get("score")),
+        "passed": score_of("success", item.get("success")),
+    }
     named = item.get("namedScores")
     if isinstance(named, dict):
-        scores |= {str(name): score_of(value) for name, value in named.items()}
+        scores |= {str(name): score_of(str(name), value) for name, value in named.items()}
     return {name: value for name, value in scores.items() if value is not None}

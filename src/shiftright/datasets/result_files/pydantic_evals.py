@@ -31,7 +31,7 @@ def _cases(document: Any) -> list[Any]:
 def _row(case: dict[str, Any]) -> ResultRow:
     scores: dict[str, float] = {}
     for name, result in {**(case.get("scores") or {}), **(case.get("assertions") or {})}.items():
-        value = score_of(result.get("value") if isinstance(result, dict) else result)
+        value = score_of(str(name), result.get("value") if isinstance(result, dict) else result)
         if value is not None:
             scores[name] = value
     broken = [f"{f.get('name')}: {f.get('error_message')}" for f in case.get("evaluator_failures") or []]

@@ -32,6 +32,10 @@ def read(path: str | Path) -> ResultFile:
         raise _foreign(source, readers)
     try:
         found = reader.read(source)
+    except DatasetError as cause:
+        if cause.file is not None:
+            raise
+        raise source.error(cause.message, line=cause.line, hint=cause.hint) from None
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as cause:
         # Foreign documents may have any shape; a reader looks for its tool's and need not check every level.
         message = f"looks like {reader.title}, but a row has another shape ({type(cause).__name__}: {cause})"

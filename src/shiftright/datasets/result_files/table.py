@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shiftright.core.yaml_text import decode
-from shiftright.datasets.result_files.rows import ResultFile, ResultRow, id_of, number_of, score_of
+from shiftright.datasets.result_files.rows import (
+    ResultFile,
+    ResultRow,
+    id_of,
+    is_missing,
+    number_of,
+    score_of,
+)
 from shiftright.datasets.result_files.source import Source
 from shiftright.errors import DatasetError
 
@@ -51,20 +58,17 @@ class Table:
 
     def read(self, source: Source) -> ResultFile:
         if source.suffix in (".csv", ".tsv"):
-            records = csv_records(source)
-        else:
-            records = source.json if source.json is not None else _jsonl(source)
-        try:
-            return from_records(records)
-        except DatasetError as cause:
-            raise source.error(cause.message, hint=cause.hint) from None
+            return from_records(*csv_records(source))
+        return from_records(source.json) if source.json is not None else from_records(*_jsonl(source))
 
 
-def from_records(records: Iterable[dict[str, Any]]) -> ResultFile:
+def from_records(records: Iterable[dict[str, Any]], lines: Sequence[int] = ()) -> ResultFile:
     """Rows from mappings of column to value. Ids are digests of the input where no column has them.
 
+    ``lines``: where each record stands in its file, if it is one of lines.
+
     Raises:
-        DatasetError: when no column says which case a row is of.
+        DatasetError: without a file, when no column says which case a row is of, or a score is no number.
     """
     listed = list(records)
     columns = list(dict.fromkeys(str(name) for record in listed for name in record))
@@ -86,9 +90,16 @@ def from_records(records: Iterable[dict[str, Any]]) -> ResultFile:
     if not scores and not nested and not {"output", "expected"} <= fields.keys():
         raise DatasetError(f"no column of {', '.join(columns[:8])} is a score",
                            hint=f"Read are the columns {_FIELDS}.")  # fmt: skip
-    rows = tuple(_row(record, fields, scores) for record in listed)
+    rows = []
+    for place, record in enumerate(listed):
+        try:
+            rows.append(_row(record, fields, scores))
+        except DatasetError as cause:
+            line, where = (lines[place], "") if lines else (None, f"row {place + 1}: ")
+            hint = f"{cause.hint} A column that is no score needs another name."
+            raise DatasetError(f"{where}{cause.message}", line=line, hint=hint) from None
     warnings = (f"Columns not read: {', '.join(unread)}.",) if unread else ()
-    return ResultFile("table", rows, (), warnings)
+    return ResultFile("table", tuple(rows), (), warnings)
 
 
 def header(source: Source) -> list[str]:
@@ -99,8 +110,9 @@ def header(source: Source) -> list[str]:
     return next(csv.reader([line], delimiter=_delimiter(line)), [])
 
 
-def csv_records(source: Source) -> list[dict[str, Any]]:
-    """The rows of a CSV file; empty cells are absent. Cells are text, whatever they start with.
+def csv_records(source: Source) -> tuple[list[dict[str, Any]], list[int]]:
+    """The rows of a CSV file and the lines they end on; empty cells are absent. Cells are text, whatever they start
+    with.
 
     Raises:
         DatasetError: with the line of a row that does not fit the header.
@@ -114,7 +126,7 @@ def csv_records(source: Source) -> list[dict[str, Any]]:
     usual_limit = csv.field_size_limit(10_000_000)
     try:
         names = next(reader, [])
-        records = []
+        records, lines = [], []
         for cells in reader:
             if cells and len(cells) != len(names):
                 message = f"{len(cells)} cells under {len(names)} columns"
@@ -124,7 +136,8 @@ def csv_records(source: Source) -> list[dict[str, Any]]:
                 raise source.error("a cell holds a NUL character", line=reader.line_num, hint=hint)
             if cells:
                 records.append({name: cell for name, cell in zip(names, cells, strict=True) if cell != ""})
-        return records
+                lines.append(reader.line_num)
+        return records, lines
     except csv.Error as cause:
         raise source.error(f"is not CSV: {cause}", line=reader.line_num) from None
     finally:
@@ -135,8 +148,8 @@ def _delimiter(line: str) -> str:
     return max(",;\t", key=line.count)
 
 
-def _jsonl(source: Source) -> list[dict[str, Any]]:
-    records = []
+def _jsonl(source: Source) -> tuple[list[dict[str, Any]], list[int]]:
+    records, lines = [], []
     for line, raw in enumerate(source.data.split(b"\n"), 1):
         if raw.isspace() or not raw:
             continue
@@ -144,7 +157,8 @@ def _jsonl(source: Source) -> list[dict[str, Any]]:
         if not isinstance(record, dict):
             raise source.error("this is not a JSON object", line=line, hint="One object a line.")
         records.append(record)
-    return records
+        lines.append(line)
+    return records, lines
 
 
 def _fields(columns: list[str]) -> dict[str, str]:
@@ -172,15 +186,10 @@ def _row(record: dict[str, Any], fields: dict[str, str], columns: dict[str, str 
     def of(field: str) -> Any:
         return record.get(fields[field]) if field in fields else None
 
-    scores = {name: score_of(record.get(column)) for column, name in columns.items() if name}
-    given = {name: value for name, value in scores.items() if value is not None}
+    scores = {name: score_of(name, record.get(column)) for column, name in columns.items() if name}
     if isinstance(record.get("scores"), dict):
-        given |= {
-            name: value for name, item in record["scores"].items() if (value := score_of(item)) is not None
-        }
+        scores |= {str(name): score_of(str(name), item) for name, item in record["scores"].items()}
     failure = of("failure")
-    if not failure and not given and columns:
-        failure = "no score"
     milliseconds = number_of(of("latency_ms"))
     case_id, repeat = of("case_id"), of("repeat")
     return ResultRow(
@@ -188,8 +197,8 @@ def _row(record: dict[str, Any], fields: dict[str, str], columns: dict[str, str 
         input=of("input"),
         output=of("output"),
         expected=of("expected"),
-        scores=given,
-        failure=str(failure) if failure else None,
+        scores={name: value for name, value in scores.items() if value is not None},
+        failure=str(failure) if failure and not is_missing(failure) else None,
         latency_s=number_of(of("latency_s")) if milliseconds is None else milliseconds / 1000,
         cost_usd=number_of(of("cost_usd")),
         group=None if of("group") is None else str(of("group")),

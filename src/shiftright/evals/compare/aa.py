@@ -128,14 +128,16 @@ def _in_order(rows: Rows) -> Rows:
 
 
 def _table(cases: Sequence[RunCase], measured: Sequence[Measured], names: Sequence[str]) -> Table:
-    """A missing value is 0, as gates have it."""
+    """A value that an error kept from being measured is 0, as gates have it; one that is missing is no run."""
     ran = np.array([len(case.rows) for case in cases], np.intp)
     values = {}
     for metric in measured:
         scores = np.full((len(cases), int(ran.max())), np.nan)
         for place, case in enumerate(cases):
             if case.case_id in metric.cases:
-                scores[place, : ran[place]] = [value or 0.0 for value in metric.cases[case.case_id].old]
+                found = metric.cases[case.case_id]
+                lost = 0.0 if found.broken else np.nan
+                scores[place, : ran[place]] = [lost if value is None else value for value in found.old]
         values[metric.metric] = scores
     groups = [next((row.group for row in case.rows if row.group is not None), None) for case in cases]
     return Table(

@@ -81,19 +81,23 @@ def _unit(pair: Pair) -> tuple[str, str]:
 
 
 def slices(pairs: Sequence[Pair], measured: Sequence[Measured]) -> tuple[SliceRow, ...]:
-    """Every tag that some but not all cases have, by metric, worst first. Slices below five units are left out."""
+    """Every tag that some but not all cases have, by metric, worst first. Cases without a known change and slices
+    below five units are left out."""
     tagged: dict[str, list[Pair]] = {}
     for pair in pairs:
         for tag in pair.tags:
             tagged.setdefault(tag, []).append(pair)
     found = []
     for metric in measured:
+        known = {
+            case_id: change
+            for case_id, case in metric.cases.items()
+            if (change := case.difference) is not None
+        }
         for tag, members in tagged.items():
-            inside = [pair for pair in members if pair.case_id in metric.cases]
-            means = UnitMeans.of(
-                [metric.cases[p.case_id].difference for p in inside], [_unit(p) for p in inside]
-            )
-            if len(means) >= SMALLEST_SLICE and len(inside) < len(metric.cases):
+            inside = [pair for pair in members if pair.case_id in known]
+            means = UnitMeans.of([known[pair.case_id] for pair in inside], [_unit(pair) for pair in inside])
+            if len(means) >= SMALLEST_SLICE and len(inside) < len(known):
                 found.append((tag, metric.metric, len(inside), means))
     evidence = [means.evidence_of_loss() for *_, means in found]
     worse = e_bh(evidence, FALSE_DISCOVERIES).tolist() if found else []

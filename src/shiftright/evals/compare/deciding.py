@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,14 +11,14 @@ from shiftright.core.case import Case
 from shiftright.core.spec import Check, Clause, Confidence
 from shiftright.core.verdict import Calls, CheckRow, Merge, Outcome, Verdict
 from shiftright.decisions import words
-from shiftright.decisions.clauses import fixed_size, increment, plan_clause
+from shiftright.decisions.clauses import ClausePlan, fixed_size, increment, plan_clause
 from shiftright.decisions.contract import PLAIN_ERROR, ClauseTest, Frozen
 from shiftright.decisions.order import Step, arrange
 from shiftright.decisions.units import CaseScores
 from shiftright.errors import UsageError
 from shiftright.evals.compare.advisory import amounts, changes, levels, slices
 from shiftright.evals.compare.comparison import Comparison
-from shiftright.evals.compare.metrics import Measured, Scales, failed, measure
+from shiftright.evals.compare.metrics import CaseValues, Measured, Scales, failed, measure
 from shiftright.evals.compare.naive import naive_answers
 from shiftright.evals.compare.pairing import Pair, Pairing, few, pair
 from shiftright.evals.compare.sources import Recorded, Source, open_source
@@ -41,8 +41,9 @@ def compare(
     """Is ``new`` worse than ``old``? Two recorded runs on the same cases: files of any tool, rows, or DataFrames.
 
     Each metric both sides have becomes the clause "drops by less than ``margin``", tested on all pairs as
-    ``shiftright eval`` tests it. Failed cases count as the worst value of their side, a missing score as the worst for
-    ``new``; repeats of a case are averaged; cases of one ``group`` are one unit.
+    ``shiftright eval`` tests it. Failed cases count as the worst value of their side, a score lost to an error as the
+    worst for ``new``. A score that is missing without one proves nothing: ``pass`` has to hold with the worst value in
+    its place, ``fail`` and ``no`` with the best. Repeats of a case are averaged; cases of one ``group`` are one unit.
 
     Args:
         margin: largest harmless drop, as a fraction of the scale (0.03 is 3 points).
@@ -59,7 +60,7 @@ def compare(
         raise UsageError(f"the margin must lie between 0 and 1, got {margin:g}", hint="3 points are 0.03.")
     before, after = open_source(old, "old", metric=metric), open_source(new, "new", metric=metric)
     pairing = pair(before.rows, after.rows)
-    found = measure(pairing.pairs, metric=metric, scales=_checked(scales or {}))
+    found = measure(pairing.pairs, metric=metric, scales=scales or {})
     decided = decide(pairing.pairs, found.measured, margin=margin, confidence=confidence or Confidence())
     verdict = _complete(decided.verdict, pairing)
     broke, fixed = changes(pairing.pairs, found.measured)
@@ -95,23 +96,18 @@ class Decided(msgspec.Struct, frozen=True):
     fixed_sample: int
 
 
-class MetricTest:
-    """One metric's clause "drops by less than margin", tested on all cases there are, in the order given.
+class Reading:
+    """All cases of one metric, in the order given, under one reading of what is missing.
 
-    A test ends where its evidence suffices, which may be before the last case. Where all cases together contradict what
-    was proven on the way, the answer is taken back; this only makes it rarer, so the error rates hold.
+    The test ends where its evidence suffices, which may be before the last case. Where all cases together contradict
+    what was proven on the way, the answer is taken back; this only makes it rarer, so the error rates hold.
     """
 
-    def __init__(
-        self, check: Check, cases: Sequence[CaseScores], *, clauses: int, confidence: Confidence
-    ) -> None:
-        units = [case.unit for case in cases]
-        (clause,) = check.clauses
-        rough = plan_clause(check, clause, confidence=confidence, clauses=clauses, units=len(set(units)))
-        self.plan = msgspec.structs.replace(rough, cap=len(set(units)))
-        self.means = UnitMeans.of([increment(self.plan, case) for case in cases], units)
-        frozen = Frozen((self.plan,), SEED, largest_unit=self.means.largest, mean_unit=self.means.mean_size)
-        self._test = ClauseTest(self.plan, frozen)
+    def __init__(self, plan: ClausePlan, cases: Sequence[CaseScores]) -> None:
+        self.plan = plan
+        self.means = UnitMeans.of([increment(plan, case) for case in cases], [case.unit for case in cases])
+        frozen = Frozen((plan,), SEED, largest_unit=self.means.largest, mean_unit=self.means.mean_size)
+        self._test = ClauseTest(plan, frozen)
         self._test.add(cases)
 
     @property
@@ -119,28 +115,76 @@ class MetricTest:
         """Is a loss proven, strictly enough to refuse the merge?"""
         return self._test.harm_proven and self.means.mean < self.plan.good
 
+    def row(self, target: str) -> CheckRow:
+        """The test's row, its answer taken back where all cases contradict it."""
+        row, mean = self._test.row(target), self.means.mean
+        outcome, reason = row.verdict, row.reason
+        if (outcome == "pass" and mean <= self.plan.bad) or (outcome == "fail" and mean >= self.plan.good):
+            outcome = "inconclusive"
+            reason = f"{reason}, but all {len(self.means)} together do not bear it out"
+        return msgspec.structs.replace(row, verdict=outcome, reason=reason)
+
+
+class MetricTest:
+    """One metric's clause "drops by less than margin", tested on all cases there are.
+
+    A value that is missing could have been any. So ``pass`` must be proven with the worst for the candidate in its
+    place, a loss with the best: whatever the values would have been, the error rates hold.
+    """
+
+    def __init__(
+        self,
+        check: Check,
+        cases: Sequence[CaseScores],
+        *,
+        at_best: Sequence[CaseScores] | None = None,
+        clauses: int,
+        confidence: Confidence,
+    ) -> None:
+        units = len({case.unit for case in cases})
+        (clause,) = check.clauses
+        rough = plan_clause(check, clause, confidence=confidence, clauses=clauses, units=units)
+        self.plan = msgspec.structs.replace(rough, cap=units)
+        self._worst = self._best = Reading(self.plan, cases)
+        self._known = cases
+        if at_best is not None and at_best != cases:
+            self._best = Reading(self.plan, at_best)
+            self._known = [case for case, best in zip(cases, at_best, strict=True) if case == best]
+        self._unknown = len(cases) - len(self._known)
+
+    @property
+    def harmful(self) -> bool:
+        """Is a loss proven, strictly enough to refuse the merge?"""
+        return self._best.harmful
+
     @property
     def fixed_sample(self) -> int:
         """Units a fixed-size test of equal power needs, at the variance seen."""
-        return fixed_size(
-            max(self.means.variance, 0.05 * self.plan.gap), self.plan.gap, self.plan.alpha, self.plan.beta
-        )
+        plan, variance = self.plan, self._worst.means.variance
+        return fixed_size(max(variance, 0.05 * plan.gap), plan.gap, plan.alpha, plan.beta)
 
     def row(self, target: str) -> CheckRow:
-        """Estimate and interval are of all cases; the interval is cut off where more was proven, as in an eval."""
-        means, bad, good = self.means, self.plan.bad, self.plan.good
-        row = self._test.row(target)
-        outcome, reason = row.verdict, row.reason
-        if (outcome == "pass" and means.mean <= bad) or (outcome == "fail" and means.mean >= good):
-            outcome = "inconclusive"
-            reason = f"{reason}, but all {len(means)} together do not bear it out"
-        low, high = means.interval(1.0 - PLAIN_ERROR)
-        if outcome == "pass":
-            low, high = max(low, bad), max(high, bad)
+        """The estimate is of the cases whose values are known, the interval of all: from the worst reading's lower end
+        to the best one's upper end, cut off where more was proven, as in an eval."""
+        worst, best = self._worst.row(target), self._best.row(target)
+        row = best if best.verdict == "fail" else worst
+        if row.verdict != best.verdict and row.verdict != "pass":
+            lacking = f"{self._unknown} {words.units(self._unknown)}"
+            reason = f"it depends on {lacking} without a value in one of the files"
+            row = msgspec.structs.replace(worst, verdict="inconclusive", reason=reason)
+        level = 1.0 - PLAIN_ERROR
+        low, high = self._worst.means.interval(level)[0], self._best.means.interval(level)[1]
+        if row.verdict == "pass":
+            low, high = max(low, self.plan.bad), max(high, self.plan.bad)
         elif self.harmful:
-            low, high = min(low, good), min(high, good)
+            low, high = min(low, self.plan.good), min(high, self.plan.good)
+        known = [increment(self.plan, case) for case in self._known]
         return msgspec.structs.replace(
-            row, verdict=outcome, reason=reason, estimate=means.mean, interval=(low, high), n=len(means)
+            row,
+            estimate=sum(known) / len(known) if known else None,
+            interval=(low, high),
+            n=len(self._worst.means),
+            e_block=best.e_block,
         )
 
 
@@ -153,8 +197,16 @@ def decide(
     for metric in measured:
         check = check_of(metric.metric, margin)
         steps = arrange([cases[case_id] for case_id in metric.cases], seed=SEED).rest
-        scores = [_scores(step, metric) for step in steps]
-        test = MetricTest(check, scores, clauses=len(measured), confidence=confidence)
+        values = [metric.cases[step.case.id] for step in steps]
+        test = MetricTest(
+            check,
+            [_scores(step, metric.metric, case) for step, case in zip(steps, values, strict=True)],
+            at_best=[
+                _scores(step, metric.metric, case.at_best) for step, case in zip(steps, values, strict=True)
+            ],
+            clauses=len(measured),
+            confidence=confidence,
+        )
         tests.append(test)
         rows.append(test.row(words.target(check, check.clauses[0])))
     merge: Merge = "no" if any(test.harmful for test in tests) else "yes"
@@ -165,11 +217,8 @@ def check_of(metric: str, margin: float) -> Check:
     return Check(metric, metric, clauses=(Clause("max_drop", margin),))
 
 
-def _scores(step: Step, metric: Measured) -> CaseScores:
-    values = metric.cases[step.case.id]
-    return CaseScores(
-        step.case.id, {metric.metric: values.new}, {metric.metric: values.old}, step.unit, step.closes
-    )
+def _scores(step: Step, metric: str, values: CaseValues) -> CaseScores:
+    return CaseScores(step.case.id, {metric: values.new}, {metric: values.old}, step.unit, step.closes)
 
 
 def _verdict(rows: Sequence[CheckRow], merge: Merge) -> Verdict:
@@ -205,15 +254,6 @@ def _of_pairing(pairing: Pairing) -> list[str]:
 
 def _cases(pairs: Sequence[Pair]) -> dict[str, Case]:
     return {pair.case_id: Case(pair.case_id, group=pair.group) for pair in pairs}
-
-
-def _checked(scales: Mapping[str, tuple[float, float]]) -> Scales:
-    for name, (worst, best) in scales.items():
-        if worst == best:
-            raise UsageError(
-                f"the scale of {name} has no width", hint=f"--scale {name}=WORST:BEST, such as 1:5"
-            )
-    return scales
 
 
 def _warnings(before: Recorded, after: Recorded) -> list[str]:

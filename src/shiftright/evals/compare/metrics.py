@@ -11,7 +11,7 @@ import msgspec
 from shiftright.datasets.result_files import ResultRow
 from shiftright.decisions.units import Values
 from shiftright.errors import UsageError
-from shiftright.evals.compare.pairing import Pair, Rows
+from shiftright.evals.compare.pairing import Pair, Rows, few
 
 # A metric so named may count faults: believing that more is better would turn its verdict around.
 _FAULTS = ("toxic", "bias", "hallucinat", "error", "loss", "perplexity", "violation", "harmful", "distance")
@@ -25,10 +25,15 @@ def failed(row: ResultRow) -> bool:
 
 
 class CaseValues(msgspec.Struct, frozen=True):
-    """One metric on one case, a value per repeat. A failed run of a side is 0; None is a value one file lacks."""
+    """One metric on one case, a value per repeat. A failed run of a side is 0; None is a value one file lacks.
+
+    ``broken``: the tool recorded an error where a value is missing. Without one, nobody knows what the value would have
+    been: it proves nothing, so a release takes it as the worst for the new file and a proof of loss as the best.
+    """
 
     old: Values
     new: Values
+    broken: bool = False
 
     @property
     def means(self) -> tuple[float, float] | None:
@@ -39,10 +44,27 @@ class CaseValues(msgspec.Struct, frozen=True):
         return sum(old) / len(old), sum(new) / len(new)
 
     @property
-    def difference(self) -> float:
-        """New minus old; the worst for the new side where a value is missing."""
+    def unknown(self) -> bool:
+        return self.means is None and not self.broken
+
+    @property
+    def difference(self) -> float | None:
+        """New minus old; the worst where the measurement broke, None where it is unknown."""
+        if self.unknown:
+            return None
         means = self.means
         return -1.0 if means is None else means[1] - means[0]
+
+    @property
+    def at_best(self) -> CaseValues:
+        """Unknown values as they would speak most for the new file."""
+        if not self.unknown:
+            return self
+        return CaseValues(_filled(self.old, 0.0), _filled(self.new, 1.0))
+
+
+def _filled(values: Values, value: float) -> Values:
+    return tuple(value if given is None else given for given in values)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -64,8 +86,10 @@ def measure(pairs: Sequence[Pair], *, metric: str | None, scales: Scales) -> Met
     [0, 1], and more is taken to be better.
 
     Raises:
-        UsageError: when nothing is left to compare, a scale names no metric, or a value lies outside its scale.
+        UsageError: when nothing is left to compare, a scale has no finite width or names no metric, or a value lies
+            outside its scale.
     """
+    _refuse_boundless(scales)
     old, new = (
         _metrics([row for pair in pairs for row in pair.old]),
         _metrics([row for pair in pairs for row in pair.new]),
@@ -108,6 +132,15 @@ def _refuse_unknown(
             )
 
 
+def _refuse_boundless(scales: Scales) -> None:
+    for name, (worst, best) in scales.items():
+        if not isfinite(best - worst) or worst == best:
+            raise UsageError(
+                f"the scale of {name} runs from {worst:g} to {best:g}: it needs two finite ends that differ",
+                hint=f"--scale {name}=WORST:BEST, such as 1:5",
+            )
+
+
 def _undeclared(name: str, pairs: Sequence[Pair]) -> str | None:
     """Why a metric without a declared scale cannot be compared."""
     seen = [row.scores[name] for pair in pairs for row in pair.rows if name in row.scores]
@@ -125,22 +158,29 @@ def _values(
 ) -> tuple[dict[str, CaseValues], list[str]]:
     """Where neither side has a value the metric does not apply to the case; where one has, the other's is missing."""
     cases: dict[str, CaseValues] = {}
-    absent, missing = 0, []
+    absent = 0
+    broken: list[str] = []
+    unknown: list[str] = []
     for pair in pairs:
         if not any(name in row.scores for row in pair.rows) and not all(failed(row) for row in pair.rows):
             absent += 1
             continue
-        values = CaseValues(_side(name, pair.old, scale), _side(name, pair.new, scale))
+        old, new = _side(name, pair.old, scale), _side(name, pair.new, scale)
+        lacking = [row for row, value in zip(pair.rows, old + new, strict=True) if value is None]
+        values = CaseValues(old, new, any(row.failure is not None for row in lacking))
         if values.means is None:
-            missing.append(pair.case_id)
+            (broken if values.broken else unknown).append(pair.case_id)
         cases[pair.case_id] = values
     notes = []
     if absent:
         notes.append(f"{name}: paired cases without a value in either file do not count: {absent}")
-    if missing:
-        shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    if broken:
         notes.append(
-            f"{name}: cases with a value in one file only: {len(missing)} ({shown}), the worst for the new file"
+            f"{name}: cases without a value after an error: {len(broken)} ({few(broken)}), the worst for the new file"
+        )
+    if unknown:
+        notes.append(
+            f"{name}: cases with a value in one file only: {len(unknown)} ({few(unknown)}), no proof of anything"
         )
     return cases, notes
 

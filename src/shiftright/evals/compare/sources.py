@@ -43,10 +43,13 @@ def open_source(source: Source, name: str, *, metric: str | None) -> Recorded:
         file = result_files.read(source)
         found = Recorded(str(source), file.rows, file.warnings)
     elif isinstance(source, Frame):
-        table = rows_of(source, metric=metric)
+        try:
+            table = rows_of(source, metric=metric)
+        except DatasetError as cause:
+            raise DatasetError(f"{name}: {cause.message}", hint=cause.hint) from None
         found = Recorded(name, table.rows, table.warnings)
-    elif all(isinstance(row, ResultRow) for row in source):
-        found = Recorded(name, tuple(source))
+    elif isinstance(source, Sequence) and all(isinstance(row, ResultRow) for row in source):
+        found = Recorded(name, tuple(row for row in source if isinstance(row, ResultRow)))
     else:
         raise UsageError(
             f"{name}: not a result file, a DataFrame, or rows",
