@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from shiftright.core.spec import Confidence
 from shiftright.datasets.result_files import ResultRow
 from shiftright.errors import DatasetError, UsageError
 from shiftright.evals.compare import aa, compare
+from shiftright.evals.compare.grouping import joined_groups
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "shiftright" / "examples" / "compare"
 DATA = Path(__file__).parents[1] / "data" / "result_files"
@@ -192,6 +194,56 @@ def test_cases_of_a_group_are_one_unit() -> None:
     assert found.checks[0].estimate == pytest.approx(-0.2)
     assert (found.verdict, found.merge) == ("inconclusive", "yes")
     assert (alone.verdict, alone.merge) == ("fail", "no")
+
+
+def grouped(rows: list[ResultRow], groups: Callable[[int], str | None]) -> list[ResultRow]:
+    return [msgspec.structs.replace(row, group=groups(i)) for i, row in enumerate(rows)]
+
+
+DIFFER = "the files group cases differently: those that share a group in any of them are one unit"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "units", "differ"),
+    [
+        (lambda i: f"g{i // 10}", lambda i: f"g{i // 10}", 6, False),
+        (
+            lambda i: f"g{i // 10}",
+            lambda i: f"g{(i // 10 + 1) % 6}",
+            6,
+            False,
+        ),  # the same groups, numbered anew
+        (lambda i: f"g{i // 10}", lambda i: None, 6, False),
+        (lambda i: None, lambda i: f"g{i // 10}", 6, False),
+        (lambda i: f"g{i // 10}", lambda i: f"h{i // 20}", 3, True),
+        (lambda i: f"h{i // 20}", lambda i: f"g{i // 10}", 3, True),
+        (lambda i: f"g{i // 10}", lambda i: f"g{(i + 5) // 10}", 1, True),  # a chain
+        (lambda i: f"g{i // 10}", lambda i: str(i), 6, True),
+        (lambda i: "a" if i < 10 else None, lambda i: None if i < 20 else "a", 12, False),
+    ],
+)
+def test_files_that_group_cases_differently(
+    old: Callable[[int], str | None], new: Callable[[int], str | None], units: int, differ: bool
+) -> None:
+    """Sharing a group in one file is enough to depend on each other."""
+    rows = run([1.0] * 60)
+    found = compare(grouped(rows, old), grouped(rows, new))
+    assert (found.units, found.checks[0].n, DIFFER in found.notes) == (units, units, differ)
+    assert (DIFFER in aa(grouped(rows, old), grouped(rows, new), replications=50).notes) is differ
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([None, "a", "b", "c"])] * 2), min_size=2, max_size=12))
+def test_what_always_holds_of_groups(groups: list[tuple[str | None, str | None]]) -> None:
+    """Never finer than either file, and the order of the files does not matter."""
+    rows = run([1.0] * len(groups))
+    old, new = grouped(rows, lambda i: groups[i][0]), grouped(rows, lambda i: groups[i][1])
+    joined, _ = joined_groups([[[a], [b]] for a, b in zip(old, new, strict=True)])
+    for side in (old, new):
+        for row, own in zip(side, joined, strict=True):
+            assert (own is None) <= (row.group is None)
+            same = [other for more, other in zip(side, joined, strict=True) if more.group == row.group]
+            assert row.group is None or set(same) == {own}
+    assert compare(old, new).units == compare(new, old).units
 
 
 def test_latency_and_cost_are_advice() -> None:

@@ -13,6 +13,7 @@ from shiftright.decisions.words import counted
 from shiftright.errors import UsageError
 from shiftright.evals.compare.aa_report import AaReport
 from shiftright.evals.compare.flips import Table, flips
+from shiftright.evals.compare.grouping import joined_groups
 from shiftright.evals.compare.metrics import Measured, Scales, measure
 from shiftright.evals.compare.pairing import Pair, Rows, pair
 from shiftright.evals.compare.sources import Recorded, Source, open_source
@@ -139,7 +140,7 @@ def _table(cases: Sequence[RunCase], measured: Sequence[Measured], names: Sequen
                 lost = 0.0 if found.broken else np.nan
                 scores[place, : ran[place]] = [lost if value is None else value for value in found.old]
         values[metric.metric] = scores
-    groups = [next((row.group for row in case.rows if row.group is not None), None) for case in cases]
+    groups, _ = joined_groups([case.files for case in cases])
     return Table(
         tuple(case.case_id for case in cases),
         tuple(

@@ -42,8 +42,8 @@ def compare(
 
     Each metric both sides have becomes the clause "drops by less than ``margin``", tested on all pairs as
     ``shiftright eval`` tests it. Failed cases count as the worst value of their side, a score lost to an error as the
-    worst for ``new``. A score that is missing without one proves nothing: ``pass`` has to hold with the worst value in
-    its place, ``fail`` and ``no`` with the best. Repeats of a case are averaged; cases of one ``group`` are one unit.
+    worst for ``new``; one missing without an error proves nothing. Repeats of a case are averaged; cases that share a
+    ``group`` in either file are one unit.
 
     Args:
         margin: largest harmless drop, as a fraction of the scale (0.03 is 3 points).

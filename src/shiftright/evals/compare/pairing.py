@@ -12,6 +12,7 @@ from shiftright.datasets.result_files import ResultRow
 from shiftright.datasets.result_files.rows import id_of
 from shiftright.decisions.words import counted
 from shiftright.errors import UsageError
+from shiftright.evals.compare.grouping import joined_groups
 
 PairedBy = Literal["id", "input"]
 FEWEST = 2
@@ -19,19 +20,16 @@ Rows = tuple[ResultRow, ...]
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """One case as both files have it: its rows on either side, one per repeat."""
+    """One case as both files have it: its rows on either side, one per repeat; ``group`` as both files have it."""
 
     case_id: str
     old: Rows
     new: Rows
+    group: str | None = None
 
     @property
     def rows(self) -> Rows:
         return self.old + self.new
-
-    @property
-    def group(self) -> str | None:
-        return next((row.group for row in self.rows if row.group is not None), None)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -129,13 +127,15 @@ def _pairing(
     old, new = index
     for rows in index:
         _refuse_ambiguous(rows, by)  # by input, ids may differ
-    pairs = [
-        Pair(_name(key, rows, by), rows, new[key])
-        for key, rows in old.items()
-        if key in new and key not in skip
-    ]
+    found = [(key, rows, new[key]) for key, rows in old.items() if key in new and key not in skip]
+    groups, differ = joined_groups([both for _, *both in found])
+    if differ:
+        notes += ("the files group cases differently: those that share a group in any of them are one unit",)
     return Pairing(
-        tuple(pairs),
+        tuple(
+            Pair(_name(key, mine, by), mine, theirs, group)
+            for (key, mine, theirs), group in zip(found, groups, strict=True)
+        ),
         by,
         tuple(_name(key, rows, by) for key, rows in old.items() if key not in new),
         tuple(_name(key, rows, by) for key, rows in new.items() if key not in old),
