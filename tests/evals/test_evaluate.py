@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from projects import CODE, SPEC, Project, outage
 
 from shiftright.errors import (
+    BaselineStale,
     DatasetChanged,
     SpecError,
     StoreError,
@@ -233,6 +236,44 @@ def test_a_feature_that_fails_scores_zero_and_the_run_goes_on(tmp_path: Path) ->
     )
     run = Project(tmp_path, code=code).evaluate("worse")
     assert run.verdict.verdict == "fail"
+
+
+# The baseline is another one once calls.db is there; differences small enough that the decision takes many cases.
+CHANGING = CODE.replace(
+    "    share =",
+    "    if settings.name == 'old' and CALLS.with_suffix('.db').exists():\n        return 'changed'\n    share =",
+)
+TELLING = SPEC.replace("10 points", "1 points").replace("flip: 0.0}", "flip: 0.1003}")
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_was_set_has_no_say(tmp_path: Path, years: int) -> None:
+    """Rows of the future are what stands in the records after a clock goes back."""
+    project = Project(tmp_path, code=CHANGING, cases=2_000)
+    (project.folder / "spec.yaml").write_text(TELLING)
+    first = project.evaluate("same", max_calls=400)
+    asked = project.calls
+    set_back(project, years)
+    second = project.evaluate("same")
+    assert second.verdict.checks[0].n > first.verdict.checks[0].n
+    assert project.calls[: len(asked)] == asked
+    assert len(project.calls) == len(set(project.calls)), "nothing is asked again"
+    with project.records() as records:
+        assert [run.id for run in records.runs.list()] == [second.run_id, first.run_id]
+    set_back(project, years)
+    (project.folder / "calls.db").touch()
+    with pytest.raises(BaselineStale, match="no longer scores on right"):
+        project.evaluate("perfect")
+
+
+def set_back(project: Project, years: int) -> None:
+    """As if everything recorded so far had been written ``years`` later than it was."""
+    columns = {"runs": ("started_at", "ended_at"), "answers": ("created_at",)}
+    columns |= {"decisions": ("created_at", "updated_at"), "model_cache": ("created_at",)}
+    with closing(sqlite3.connect(project.folder / ".shiftright" / "records.db")) as database, database:
+        for table, names in columns.items():
+            for name in names:
+                database.execute(f"UPDATE {table} SET {name} = {name} + ?", (years * 365 * 86_400,))
 
 
 def test_repeats_make_one_unit_of_a_case(tmp_path: Path) -> None:

@@ -89,6 +89,22 @@ def test_a_living_holder_on_this_machine_keeps_it(records: Records) -> None:
     assert records.ledger.lease("d-1", new_holder(), 600) == parent
 
 
+def test_a_clock_that_goes_back_or_forth_moves_no_lease(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = records.ledger.lease
+    assert lease("d-1", "a", TERM) == "a"
+    for day in (-1, 3650, -3650):
+        moved = time.time() + day * 86_400
+        monkeypatch.setattr(time, "time", lambda moved=moved: moved)
+        monkeypatch.setattr(time, "time_ns", lambda moved=moved: int(moved * 1e9))
+        assert lease("d-1", "b", TERM) == "a", "a day gone by on the clock is no silence"
+        assert lease("d-1", "a", TERM) == "a"
+    assert lease("d-1", "b", TERM) == "a"
+    time.sleep(TERM * 1.2)
+    assert lease("d-1", "b", TERM) == "b", "and silence is one, whatever the clock shows"
+
+
 def test_two_evals_in_one_process_are_two_holders(records: Records) -> None:
     one, two = new_holder(), new_holder()
     assert records.ledger.lease("d-1", one, 600) == one

@@ -55,7 +55,12 @@ class Execution:
         self._repeats = decision.frozen.repeats if decision else options.repeats
         self.tally = Tally()
         self.run_id = records.runs.new_id()
-        self._earlier_runs = len(records.runs.list(target.spec.feature, limit=10_000)) if decision else 0
+        earlier = records.runs.list(target.spec.feature, limit=10_000) if decision else ()
+        self._earlier_runs = len(earlier)
+        self._its_runs = {
+            self.run_id,
+            *(run.id for run in earlier if decision and run.decision_id == decision.row.id),
+        }
         self.concurrency = options.concurrency or _concurrency(target)
         self._budget = Budget(max_cost_usd=options.max_cost_usd) if options.max_cost_usd is not None else None
         self._verdict: Verdict | None = None
@@ -127,7 +132,7 @@ class Execution:
             caller,
             scoring,
             target.spec,
-            since=decision.row.created_at,
+            its_runs=self._its_runs,
             seed=decision.row.seed,
             repeat=repeat,
         )

@@ -8,7 +8,7 @@ afresh, and "remembered mean = fresh mean" is tested from both sides with the pr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
@@ -61,7 +61,7 @@ class ShiftTest:
 class Recheck:
     """Work on a case, then, for the chosen ones, the baseline once more.
 
-    Only answers from before this decision (``since``, seconds since 1970) are remembered ones; ``repeat`` is one that
+    Only answers from before this decision are remembered ones: those of ``its_runs`` are not. ``repeat`` is one that
     nobody has asked for yet. A fresh call or measurement that fails says nothing of what is remembered.
 
     Raises:
@@ -75,12 +75,12 @@ class Recheck:
         scoring: Scoring,
         spec: Spec,
         *,
-        since: float,
+        its_runs: Collection[str],
         seed: int,
         repeat: int,
     ) -> None:
         self._work, self._baseline, self._scoring = work, baseline, scoring
-        self._since, self._seed, self._repeat = since, seed, repeat
+        self._its_runs, self._seed, self._repeat = its_runs, seed, repeat
         names = [check.name for check in spec.checks if quality(check)]
         self._tests = {name: ShiftTest(checks=len(names)) for name in names}
 
@@ -99,7 +99,7 @@ class Recheck:
         return int.from_bytes(digest, "big") < SHARE * 2**32
 
     def _remembered(self, run: CaseRun) -> bool:
-        return bool(run.baseline_values) and all(row.created_at < self._since for row in run.baseline)
+        return bool(run.baseline_values) and all(row.run_id not in self._its_runs for row in run.baseline)
 
     def _compare(self, remembered: dict[str, Values], fresh: dict[str, Values]) -> None:
         for name, test in self._tests.items():
