@@ -172,15 +172,18 @@ def test_truncated_files_are_errors_that_name_the_file(path: Path, share: float,
         ("a.jsonl", '{"id": 1, "score": 1}\n{"id": x}', "a.jsonl:2: is JSON that is broken"),
         ("a.jsonl", '{"id": 1, "score": 1}\n{"id": ' + "[" * 100_000, "a.jsonl:2: is nested too deeply"),
         ("a.csv", "id,score\na,1\nb\0,1\n", "a.csv:3: a cell holds a NUL character"),
+        ("a.csv", "id,score,score\na,0,1\n", "a.csv:1: two columns are called 'score'"),
+        ("a.csv", b"id,score\na,1\ncaf\xe9,1\n", "a.csv:3: byte 0xe9 is not UTF-8"),
+        ("a.jsonl", b'{"id": "a", "score": 1}\n{"id": "caf\xe9"}', "a.jsonl:2: is not UTF-8"),
         ("a.xml", "<html></html>", "with <html>"),
         ("a.json", '{"format": "shiftright.rows/9", "rows": []}', "shiftright.rows/9"),
         ("a.json", '{"format": "shiftright.rows/1", "rows": [{}]}', "does not fit"),
         ("a.json", '{"a":' * 100_000, "nested too deeply"),
     ],
 )
-def test_foreign_files_say_what_they_are(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_foreign_files_say_what_they_are(tmp_path: Path, name: str, text: str | bytes, words: str) -> None:
     path = tmp_path / name
-    path.write_text(text)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(DatasetError) as caught:
         result_files.read(path)
     assert words in str(caught.value)
@@ -303,6 +306,7 @@ def test_words_for_right_and_wrong_are_numbers(tmp_path: Path, words: str, value
         ("a.jsonl", '{"id": 1, "score": 1e999}', "a.jsonl:1: score is inf, which is no finite number"),
         ("a.jsonl", '{"id": 1, "score": 1' + "0" * 400 + "}", "which is no finite number"),
         ("a.csv", "id,score\na,inf\n", "a.csv:2: score is 'inf'"),
+        ("a.csv", "id,score\n=1+1,=2-1\n", "a.csv:2: score is '=2-1'"),
         ("a.csv", "id,correct\na,1\nb,Paris\n", "A column that is no score needs another name."),
         (
             "a.json",

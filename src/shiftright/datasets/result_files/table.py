@@ -126,6 +126,11 @@ def csv_records(source: Source) -> tuple[list[dict[str, Any]], list[int]]:
     usual_limit = csv.field_size_limit(10_000_000)
     try:
         names = next(reader, [])
+        twice = next((name for name in names if name and names.count(name) > 1), None)
+        if twice is not None:
+            raise source.error(
+                f"two columns are called {twice!r}", line=1, hint="Which one counts? Rename one."
+            )
         records, lines = [], []
         for cells in reader:
             if cells and len(cells) != len(names):
