@@ -342,14 +342,14 @@ class GateRun:
 
     def _calls(self) -> Calls:
         made = self._execution.calls
-        fixed, limit = accounting.yardsticks(self.contract, self.consumed)
+        fixed, limit = accounting.yardsticks(self.contract)
         return msgspec.structs.replace(made, fixed_sample=fixed, limit=limit)
 
     def _eval_run(
         self, verdict: Verdict, calls: Calls, cost_usd: float | None, *, run_id: str, stored: bool = False
     ) -> EvalRun:
         if stored:
-            calls = Calls(0, 0, 0, *accounting.yardsticks(self.contract, self.consumed))
+            calls = Calls(0, 0, 0, *accounting.yardsticks(self.contract))
         return EvalRun(
             feature=self.target.spec.feature,
             variant=self.target.candidate.name,

@@ -13,6 +13,8 @@ from shiftright import spec as specs
 from shiftright.core.spec import Spec, Variant
 from shiftright.decisions.contract import Estimand
 from shiftright.decisions.order import unit_sizes
+from shiftright.decisions.units import Units
+from shiftright.decisions.words import counted
 from shiftright.errors import Error
 from shiftright.evals.history import LOCK_NAME, History
 from shiftright.evals.outlook import ClauseOutlook, outlook
@@ -58,9 +60,9 @@ def _of_contract(path: Path, settings: Settings, records: Records | None) -> Ite
     name = spec.feature
     yield from _models(spec)
     gate = datasets.load(spec.cases["gate"]) if "gate" in spec.cases else None
-    units = len(unit_sizes(gate.cases)) if gate else 0
-    if units < FEW_CASES:
-        why = f"{units} gate cases resolve little: " + _widest(seen.checks)
+    units = Units.of(unit_sizes(gate.cases) if gate else ())
+    if units.n < FEW_CASES:
+        why = f"{counted(units)} to decide on resolve little: " + _widest(seen.checks)
         yield NextStep(3, "add cases", why, f"shiftright check {name}", name)
     decided = list(_variants(spec, settings, records))
     yield from decided or [

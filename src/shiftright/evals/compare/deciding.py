@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import msgspec
 
@@ -121,10 +122,10 @@ class MetricTest:
 
     @property
     def fixed_sample(self) -> int:
-        """Units a fixed-size test of equal power needs, at the variance seen."""
-        return fixed_size(
-            max(self.means.variance, 0.05 * self.plan.gap), self.plan.gap, self.plan.alpha, self.plan.beta
-        )
+        """Cases a fixed-size test of equal power needs, at the variance seen."""
+        variance = max(self.means.variance, 0.05 * self.plan.gap)
+        units = fixed_size(variance, self.plan.gap, self.plan.alpha, self.plan.beta)
+        return ceil(units * self.means.mean_size)
 
     def row(self, target: str) -> CheckRow:
         """Estimate and interval are of all cases; the interval is cut off where more was proven, as in an eval."""
@@ -140,7 +141,13 @@ class MetricTest:
         elif self.harmful:
             low, high = min(low, good), min(high, good)
         return msgspec.structs.replace(
-            row, verdict=outcome, reason=reason, estimate=means.mean, interval=(low, high), n=len(means)
+            row,
+            verdict=outcome,
+            reason=reason,
+            estimate=means.mean,
+            interval=(low, high),
+            n=len(means),
+            cases=means.cases,
         )
 
 

@@ -62,6 +62,7 @@ def _row(row: CheckRow) -> dict[str, Any]:
         "estimate": words.quantity(row.clause, row.estimate, score),
         "interval": interval,
         "level": words.percent(row.level),
+        "cases": words.board_count(row.n, row.cases),
     }
 
 

@@ -59,7 +59,7 @@ def _board(report: RunReport) -> Iterator[str]:
         if row.interval is not None:
             low, high = (words.quantity(row.clause, end, score) for end in row.interval)
             measured += f" ({low} to {high})"
-        cells = (row.check, row.target, measured, f"{row.n:,}", row.reason)
+        cells = (row.check, row.target, measured, words.board_count(row.n, row.cases), row.reason)
         check, target, value, n, why = map(_text, cells)
         yield f"| **{check}** | {target} | {value} | {n} | {SIGN[row.verdict]} {row.verdict} | {why} |"
     if len(report.rows) > MOST_ROWS:
