@@ -12,6 +12,7 @@ from shiftright import datasets
 from shiftright import spec as specs
 from shiftright.core.spec import Spec, Variant
 from shiftright.decisions.contract import Estimand
+from shiftright.decisions.ledger import Lineage
 from shiftright.decisions.order import unit_sizes
 from shiftright.decisions.units import Units
 from shiftright.decisions.words import counted
@@ -149,15 +150,10 @@ def _last(spec: Spec, variant: Variant, settings: Settings, records: Records) ->
     """The newest run of this variant's decision, as code, contract and cases stand now."""
     target = resolve(str(spec.path), settings.root, settings.home, variant=variant.name)
     stem = target.subject(POPULATION).stem
-    cases = {case.id: case.digest for case in target.gate}
-    entries = [
-        row
-        for row, consumed in History(settings.root, records).book(spec.feature).of(stem)
-        if all(cases.get(used.case_id) == used.case_digest for used in consumed)
-    ]
-    if not entries:
+    found = Lineage(target.gate.cases).latest(History(settings.root, records).book(spec.feature).of(stem))
+    if found is None:
         return None
-    newest = max(entries, key=lambda row: row.attempt)
+    newest, _ = found
     runs = records.runs.list(spec.feature, limit=RECENT_RUNS)
     run = next((run for run in runs if run.decision_id == newest.id), None)
     if run is not None and (run.verdict is not None or newest.verdict is None):
