@@ -28,6 +28,27 @@ def test_what_init_writes_checks_runs_and_decides(shiftright: Shiftright, tmp_pa
     assert "shiftright next --json" in (tmp_path / "AGENTS.md").read_text()
 
 
+def test_a_second_feature_of_one_name_is_refused(shiftright: Shiftright, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("feature: triage\n")
+    refused = shiftright("init")
+    assert refused.code == 3
+    assert "there is a feature 'triage' already" in refused.err
+    assert not (tmp_path / "triage").exists()
+    assert shiftright("init", "other").code == 0
+
+
+def test_runs_of_a_feature_that_nobody_has_are_an_error(shiftright: Shiftright) -> None:
+    shiftright("init")
+    assert "no runs yet" in shiftright("runs", "triage").out
+    unknown = shiftright("runs", "triag", "--json")
+    assert unknown.code == 3
+    assert "there is no feature 'triag'" in unknown.json["error"]["message"]
+    assert "Did you mean 'triage'?" in unknown.json["error"]["hint"]
+    shiftright("eval", "triage", "--variant", "words")
+    assert shiftright("runs", "nope").code == 3
+    assert len(shiftright("runs", "triage", "--json").json["runs"]) == 1
+
+
 def test_nothing_is_overwritten(shiftright: Shiftright, tmp_path: Path) -> None:
     (tmp_path / "AGENTS.md").write_text("ours")
     (tmp_path / ".gitignore").write_text("*.pyc")

@@ -9,13 +9,13 @@ from shiftright.core.spec import Clause
 from shiftright.decisions.clauses import (
     ClausePlan,
     attempt_alpha,
-    cases_needed,
     increment,
     natural,
     plan_clause,
     resolvable,
+    units_needed,
 )
-from shiftright.decisions.units import CaseScores
+from shiftright.decisions.units import CaseScores, Units
 from shiftright.decisions.words import needs
 
 CLAUSES = [
@@ -93,9 +93,10 @@ def test_natural_units() -> None:
 
 def test_resolution_improves_with_cases_and_meets_the_need() -> None:
     made = plan(Clause("max_drop", 0.03))
-    seen = [resolvable(made, n) for n in (50, 200, 1000, 5000)]
+    seen = [resolvable(made, Units(n, n)) for n in (50, 200, 1000, 5000)]
     assert seen == sorted(seen, reverse=True)
-    assert resolvable(made, cases_needed(made)) <= made.gap * 1.001
+    needed = units_needed(made)
+    assert resolvable(made, Units(needed, needed)) <= made.gap * 1.001
 
 
 @pytest.mark.parametrize(
@@ -107,4 +108,4 @@ def test_resolution_improves_with_cases_and_meets_the_need() -> None:
     ],
 )
 def test_what_is_needed_is_said_in_the_right_number(clause: Clause, n: int, said: str) -> None:
-    assert needs(plan(clause), n).startswith(said)
+    assert needs(plan(clause), Units(n, n)).startswith(said)

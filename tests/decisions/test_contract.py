@@ -104,7 +104,8 @@ def test_the_verdict_does_not_depend_on_how_cases_are_batched(
     values: list[tuple[float, float]], data: st.DataObject
 ) -> None:
     cases = paired(values)
-    one, many = contract(spec(DROP)), contract(spec(DROP))
+    both = spec(DROP, check("right", Clause("at_least", 0.7)))
+    one, many = contract(both), contract(both)
     one.add(cases)
     rest = list(cases)
     while rest:
@@ -112,6 +113,18 @@ def test_the_verdict_does_not_depend_on_how_cases_are_batched(
         many.add(rest[:size])
         rest = rest[size:]
     assert one.verdict() == many.verdict()
+    assert one.settled == many.settled
+
+
+def test_when_it_is_settled_does_not_depend_on_how_cases_are_batched() -> None:
+    """After a block the run goes on for as many cases again, counted from the block and not from its batch."""
+    gain = spec(check("right", Clause("min_gain", 0.10)))
+    cases = paired([(1.0, 1.0)] * 900)
+    single = feed(contract(gain), cases)
+    batched = contract(gain)
+    batched.add(cases[: single.cases])
+    assert (single.verdict().verdict, single.verdict().merge) == ("fail", "yes")
+    assert batched.settled
 
 
 def test_replay_with_a_raised_cap_equals_the_run_it_replays() -> None:

@@ -111,12 +111,76 @@ def test_new_answers_of_the_baseline_begin_anew_with_attempts_and_harm_remembere
     book = Book(book_of(first, 10, Verdict("fail", "no")).rows + book_of(second, 5).rows)
     newer = msgspec.structs.replace(SUBJECT, generation=1)
     third = opened(CASES, book, newer)
-    assert (third.resumed, third.consumed, third.row.attempt, third.about.refused_at) == (False, (), 2, 1)
+    assert (third.resumed, third.consumed, third.row.attempt) == (False, (), 2)
+    assert third.about.refused is not None
+    assert third.about.refused.id == first.row.id
     assert third.frozen.clauses[0].alpha == second.frozen.clauses[0].alpha
     assert third.row.key != second.row.key
     # and once begun it is what goes on, whatever the older answers had come to
     book = Book(book.rows + book_of(third, 3).rows)
     assert opened(CASES, book, newer).row.id == third.row.id
+
+
+def test_a_suite_to_which_a_case_is_added_is_another_suite() -> None:
+    suite = msgspec.structs.replace(SUBJECT, estimand="suite")
+    first = opened(CASES, Book(), suite)
+    decided = book_of(first, 10, Verdict("pass", "yes"))
+    assert opened(list(reversed(CASES)), decided, suite).verdict == Verdict("pass", "yes")
+    for other in ([*CASES, case("new")], CASES[:-1]):
+        again = opened(other, decided, suite)
+        assert again.verdict is None
+        assert not again.resumed
+        assert (again.row.attempt, again.about.earlier) == (1, 1)
+    third = opened(CASES, decided, suite, another=True)
+    assert opened([*CASES, case("new")], book_of(third, 0), suite).row.attempt == 2, "the number is kept"
+
+
+def test_an_open_decision_is_not_continued_on_larger_groups() -> None:
+    first = opened(CASES, Book())
+    pair = [case(f"p{i}", group="pair") for i in range(2)]
+    again = opened([*CASES, *pair], book_of(first, 10))
+    assert not again.resumed
+    assert (again.row.attempt, again.frozen.largest_unit) == (1, 2)
+    assert (again.about.earlier, again.about.outgrown) == (1, 1)
+    both = Book((*book_of(first, 10).rows, *book_of(again, 5).rows))
+    assert opened([*CASES, *pair], both).row.id == again.row.id
+    # what is decided stays decided: nothing more enters its test
+    decided = book_of(first, 10, Verdict("fail", "no"))
+    assert opened([*CASES, *pair], decided).verdict == Verdict("fail", "no")
+    # a case that joins a used group is left out, and does not make it larger
+    used_group = [case("a1", group="a"), *CASES]
+    alone = opened(used_group, Book())
+    at = next(i for i, step in enumerate(alone.order.rest) if step.case.id == "a1")
+    joined = opened([*used_group, case("a2", group="a")], book_of(alone, at + 1))
+    assert joined.resumed
+    assert joined.order.skipped == ("a2",)
+
+
+def test_an_open_decision_never_comes_back_beside_a_decided_one_of_its_number() -> None:
+    first = opened(CASES, Book())
+    pair = [case(f"p{i}", group="pair") for i in range(2)]
+    second = opened([*CASES, *pair], book_of(first, 10))
+    places = [i for i, step in enumerate(second.order.rest) if step.case.group]
+    n = min(places) or max(places) + 1
+    verdict = Verdict("fail", "yes")
+    both = Book((*book_of(first, 10).rows, *book_of(second, n, verdict).rows))
+    assert opened([*CASES, *pair], both).verdict == verdict
+    if min(places):
+        assert opened(CASES, both).verdict == verdict
+
+
+def test_harm_to_the_population_is_harm_in_suite_mode_and_not_the_other_way_round() -> None:
+    suite = msgspec.structs.replace(SUBJECT, estimand="suite")
+    refused = book_of(opened(CASES, Book()), 10, Verdict("fail", "no"))
+    about = opened(CASES, refused, suite).about
+    assert about.refused == refused.rows[0][0]
+    assert [row.estimand for row in about.others] == ["population"]
+    edited = [case(c.id, content="edited") for c in CASES]
+    assert opened(edited, refused, suite).about.refused is None
+    other = msgspec.structs.replace(suite, candidate="other")
+    assert opened(CASES, refused, other).about.refused is None
+    only_suite = book_of(opened(CASES, Book(), suite), 10, Verdict("fail", "no"))
+    assert opened(CASES, only_suite).about.refused is None
 
 
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(["a", "b", "c", None]), max_size=30))

@@ -19,7 +19,7 @@ from shiftright.errors import (
 )
 from shiftright.evals.evaluate import evaluate
 from shiftright.evals.looks import look
-from shiftright.evals.options import Options, Selection
+from shiftright.evals.options import EvalRun, Options, Selection
 from shiftright.evals.planning import plan_feature
 
 
@@ -224,9 +224,47 @@ def test_a_cap_loses_nothing_that_was_under_way(tmp_path: Path) -> None:
     assert len(project.calls) == len(set(project.calls)) == 90
 
 
-def test_other_decisions_on_the_same_cases_are_said(project: Project) -> None:
+def test_other_decisions_on_the_same_cases_are_said_with_their_own_rates(project: Project) -> None:
     project.evaluate("same")
-    assert any("1 other decision" in note for note in project.evaluate("worse").notes)
+    first = project.evaluate("worse")
+    assert _others(first) == (
+        "1 other decision (other code, contract or variant) used some of these cases: "
+        "all together, this one included, ship wrongly with at most 10 %"
+    )
+    # a later attempt is stricter, and adds less: 5 % * 6 / (4 pi^2) = 0.8 %
+    project.evaluate("same", new_decision=True)
+    assert "at most 10.8 %" in _others(project.evaluate("worse"))
+    assert "at most 15.8 %" in _others(project.evaluate("perfect"))
+    spec = (project.folder / "spec.yaml").read_text()
+    (project.folder / "spec.yaml").write_text(spec + "confidence: {wrong_ship: 20%}\n")
+    assert "at most 35.8 %" in _others(project.evaluate("worse"))
+
+
+def _others(run: EvalRun) -> str:
+    return next(note for note in run.notes if "other decision" in note)
+
+
+def test_harm_to_the_population_is_said_and_kept_in_suite_mode(project: Project) -> None:
+    assert project.evaluate("worse").verdict.merge == "no"
+    suite = project.evaluate("worse", suite_mode=True)
+    assert suite.verdict.merge == "no"
+    assert "the same in population mode, which is another question" in _others(suite)
+    assert "other code" not in _others(suite)
+
+
+def test_suite_mode_asks_about_exactly_these_cases(tmp_path: Path) -> None:
+    """Decided on a few easy cases, then many are added on which the candidate is hopeless."""
+    project = Project(tmp_path, cases=4)
+    easy = project.evaluate("perfect", suite_mode=True)
+    assert easy.verdict.verdict == "pass"
+    code = CODE.replace("return ", "return 'wrong' if settings['flip'] == 0 and len(text) > 7 else ")
+    (tmp_path / "echo.py").write_text(code)
+    few = project.evaluate("perfect", suite_mode=True)
+    assert few.verdict.verdict == "pass"
+    project.write_cases([project.case(i) for i in range(300)])
+    many = project.evaluate("perfect", suite_mode=True)
+    assert (many.verdict.verdict, many.stored, many.attempt) == ("fail", False, 1)
+    assert any("earlier decision" in note for note in many.notes)
 
 
 def test_a_feature_that_fails_scores_zero_and_the_run_goes_on(tmp_path: Path) -> None:

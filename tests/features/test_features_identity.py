@@ -128,6 +128,13 @@ def test_a_comment_is_no_other_feature(project: Path) -> None:
     assert digest(project, "zero") == before
 
 
+def test_a_docstring_may_be_a_prompt_and_counts(project: Path) -> None:
+    before = digest(project, "zero")
+    code = (project / "feature.py").read_text()
+    (project / "feature.py").write_text('"""Look an order up by its number."""\n' + code)
+    assert digest(project, "zero") != before
+
+
 def test_names_of_variants_and_places_do_not_count(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -34,6 +34,21 @@ def test_by_name_by_folder_and_by_file(root: Path) -> None:
     assert spec.find(str(beta), root) == beta
 
 
+def test_a_features_name_comes_before_a_folders(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "alpha").mkdir()
+    (root / "alpha" / "spec.yaml").write_text("feature: gamma\n")
+    (root / "delta").mkdir()
+    (root / "delta" / "spec.yaml").write_text("feature: epsilon\n")
+    monkeypatch.chdir(root)
+    assert spec.find("alpha", root) == root / "a" / "spec.yaml"
+    assert spec.find("./alpha", root) == Path("alpha/spec.yaml")
+    assert spec.find("alpha/spec.yaml", root) == Path("alpha/spec.yaml")
+    assert spec.find("delta", root) == Path("delta/spec.yaml")
+    monkeypatch.chdir(root / "alpha")
+    assert spec.find(".", root) == Path("spec.yaml")
+    assert spec.find("alpha", root) == root / "a" / "spec.yaml"
+
+
 def test_an_unknown_name_gets_the_nearest_and_a_double_one_both_places(root: Path) -> None:
     (root / "broken" / "spec.yaml").unlink()
     with pytest.raises(UsageError, match="Did you mean 'alpha'"):

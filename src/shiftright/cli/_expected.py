@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def expected(app: App, feature: str, options: Options) -> str | None:
     """A sentence, or None where no model of the variants named costs anything."""
-    from shiftright.decisions.words import amount, counted
+    from shiftright.core.counting import counted
+    from shiftright.decisions.words import amount
     from shiftright.evals.expected import expected_cost
 
     found = expected_cost(feature, app.settings, options)

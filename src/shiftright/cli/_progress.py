@@ -47,7 +47,7 @@ class InLines:
     def step(self, standing: Standing) -> None:
         now = time.monotonic()
         if now - self._told >= LINE_EVERY_S:
-            from shiftright.decisions.words import counted
+            from shiftright.core.counting import counted
 
             self._told = now
             tell(f"  {standing.used:,} of at most {counted(standing.available)} · {_figures(standing)}")
@@ -107,7 +107,7 @@ def title(feature: str, variant: str, baseline: str | None) -> str:
 
 
 def _figures(standing: Standing) -> str:
-    from shiftright.decisions.words import counted
+    from shiftright.core.counting import counted
 
     calls = standing.calls
     said = counted(calls.made + calls.baseline_made, "call")

@@ -44,13 +44,15 @@ def _print_table(screen: Console, rows: Sequence[CheckRow], decided: bool) -> No
     from rich.table import Table
     from rich.text import Text
 
+    from shiftright.decisions.words import board_count
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("check", no_wrap=True)
     table.add_column("must hold, and where it stands", ratio=1, overflow="fold")
     levels = {row.level for row in rows if row.interval is not None}
     level = f"{levels.pop():.0%} " if len(levels) == 1 else ""
     table.add_column(f"measured ({level}interval)", min_width=22)
-    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("cases", justify="right")
     if decided:
         table.add_column("verdict", no_wrap=True)
     for row in rows:
@@ -59,7 +61,7 @@ def _print_table(screen: Console, rows: Sequence[CheckRow], decided: bool) -> No
             text(row.check, "bold"),
             Text.assemble(text(row.target), "\n", text(row.reason, "dim")),
             Text.assemble(text(estimate), "\n", text(interval, "dim")) if interval else text(estimate),
-            text(f"{row.n:,}"),
+            text(board_count(row.n, row.cases)),
         ]
         table.add_row(*cells, *([answer(row.verdict)] if decided else []))
     screen.print(table)
@@ -69,13 +71,14 @@ def _print_blocks(screen: Console, rows: Sequence[CheckRow], decided: bool) -> N
     from rich.padding import Padding
     from rich.text import Text
 
+    from shiftright.decisions.units import Units
     from shiftright.decisions.words import counted
 
     for row in rows:
         estimate, interval = measured(row)
         head = Text.assemble(text(row.check, "bold"), "  ")
         screen.print(Text.assemble(head, answer(row.verdict)) if decided else head)
-        cases = counted(row.n)
+        cases = counted(Units(row.n, row.n if row.cases is None else row.cases))
         screen.print(Padding(text(row.target), (0, 0, 0, 2), expand=False))
         screen.print(
             Padding(text(f"{estimate} {interval}".strip() + f", {cases}"), (0, 0, 0, 2), expand=False)
@@ -128,7 +131,7 @@ def _evidence(value: float | None) -> str:
 
 def calls_line(calls: Calls) -> str:
     """``58 calls (+58 baseline, 12 from the records); fixed-size test 155, limit 48``."""
-    from shiftright.decisions.words import counted
+    from shiftright.core.counting import counted
 
     said = counted(calls.made, "call")
     extra = []

@@ -108,7 +108,8 @@ def print_comparison(found: Comparison, *, explain: bool = False) -> None:
 
 def _print_levels(screen: Any, found: Comparison) -> None:
     from shiftright.cli._screen import text
-    from shiftright.decisions.words import amount, counted, percent
+    from shiftright.core.counting import counted
+    from shiftright.decisions.words import amount, percent
 
     for level in found.levels:
         screen.print(

@@ -160,7 +160,7 @@ def _show_look(app: App, look: Look, *, as_json: bool) -> None:
     from shiftright.cli._progress import title
     from shiftright.cli._screen import console, text
     from shiftright.cli._verdict import calls_line, print_rows
-    from shiftright.decisions.words import counted
+    from shiftright.core.counting import counted
 
     screen = console()
     screen.print(text(title(look.feature, look.variant, look.baseline), "bold"))

@@ -27,19 +27,26 @@ def init(
     Contract, code, prompt and cases. Nothing that is there is overwritten."""
     from shiftright.cli._scaffold import scaffold
     from shiftright.settings import Settings
+    from shiftright.spec import names
 
     target = folder or Path(_name(table.stem) if table is not None else DEFAULT_FOLDER)
     made = scaffold(target, _name(target.resolve().name), table)
     taken = [str(target / name) for name in made.files if (target / name).exists()]
     if taken:
         raise UsageError(f"{taken[0]} is there already: nothing was written", hint="Name another folder.")
+    root = Settings.load().root
+    if places := names(root).get(made.feature):
+        raise UsageError(
+            f"there is a feature {made.feature!r} already: nothing was written",
+            file=places[0],
+            hint="Name another folder: its name is the feature's.",
+        )
     try:
         for name, content in made.files.items():
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             _output.say(f"  wrote {path}")
-        root = Settings.load().root
         (root / IGNORED).mkdir(exist_ok=True)  # marks the project's root for every command from now on
         for written in (_ignore(root), _agents(root)):
             if written is not None:

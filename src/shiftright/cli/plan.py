@@ -42,8 +42,7 @@ def _print(found: FeaturePlan) -> None:
     from rich.table import Table
 
     from shiftright.cli._screen import NARROW, console, text
-    from shiftright.decisions.words import counted
-    from shiftright.evals.outlook import sentence
+    from shiftright.core.counting import counted
 
     screen = console()
     base = f" · baseline {found.baseline}" if found.baseline else ""
@@ -64,27 +63,34 @@ def _print(found: FeaturePlan) -> None:
         table.add_column("in between", justify="right")
     table.add_column("fixed-size test", justify="right")
     for clause in found.clauses:
+        # a 95 % limit is proven by calls in time: no gap between levels is told apart, and none is asked for
         cells = [
             f"{clause.plan.check} {clause.plan.kind}",
             "–" if clause.resolvable is None else _gap(clause, clause.resolvable),
-            f"{clause.expected_if_equal:,.0f}",
-            f"{clause.expected_if_bad:,.0f}",
+            _calls(clause.expected_if_equal),
+            _calls(clause.expected_if_bad),
         ]
         if screen.width >= NARROW:
-            cells.append(f"{clause.expected_midway:,.0f}")
-        cells.append("–" if clause.plan.fixed_n is None else f"{clause.plan.fixed_n:,}")
+            cells.append(_calls(clause.expected_midway))
+        cells.append(_calls(clause.fixed_sample))
         table.add_row(*map(text, cells))
     screen.print(table)
     screen.print()
     for clause in found.clauses:
-        if clause.needed is not None:
-            screen.print(text(f"{clause.plan.check}: {sentence(clause.plan, found.units)}"))
+        if clause.needed is not None or clause.expected_if_equal is None:
+            screen.print(text(f"{clause.plan.check}: {clause.sentence}"))
     if found.cost_per_call_usd:
         most = max((clause.plan.cap for clause in found.clauses), default=0)
-        each = found.cost_per_call_usd
-        screen.print(text(f"about {each:.3g} USD a call: at most {each * most:.3g} USD a side"))
+        each = found.cost_per_call_usd * found.cases / found.units
+        screen.print(
+            text(f"about {found.cost_per_call_usd:.3g} USD a call: at most {each * most:.3g} USD a side")
+        )
     option = f" --variant {found.variants[0]}" if found.variants else ""
     screen.print(text("next: ", "dim") + text(f"shiftright eval {found.feature}{option}"))
+
+
+def _calls(number: float | None) -> str:
+    return "–" if number is None else f"{number:,.0f}"
 
 
 def _gap(clause: PlannedClause, gap: float) -> str:

@@ -81,7 +81,7 @@ def _print(found: SingleRun) -> None:
     from rich.padding import Padding
 
     from shiftright.cli._screen import console, text
-    from shiftright.decisions.words import counted
+    from shiftright.core.counting import counted
     from shiftright.evals.report.visible import shown
 
     screen = console()

@@ -11,6 +11,7 @@ from shiftright.cli import _output
 from shiftright.cli._options import Json
 
 if TYPE_CHECKING:
+    from shiftright.app import App
     from shiftright.store.rows import RunRow
 
 
@@ -24,6 +25,8 @@ def runs(
 
     with App.here() as app:
         found = list(app.records.runs.list(feature, limit=limit)) if app.has_records else []
+        if feature is not None and not found:
+            _require_known(app, feature)
     if json:
         _output.print_json({"runs": [_as_document(run) for run in found]})
     elif not found:
@@ -31,6 +34,19 @@ def runs(
     else:
         _print(found)
     return _output.PASS
+
+
+def _require_known(app: App, feature: str) -> None:
+    """
+    Raises:
+        UsageError: when neither a contract nor a run has that name.
+    """
+    from shiftright import spec as specs
+
+    root = app.settings.root
+    known = {*specs.names(root), *(app.records.runs.features() if app.has_records else ())}
+    if feature not in known:
+        raise specs.unknown(feature, known, root)
 
 
 def _as_document(run: RunRow) -> dict[str, Any]:

@@ -17,7 +17,8 @@ class CheckRow(msgspec.Struct, frozen=True):
     baseline (``max_drop``, ``min_gain``); the share of calls within the limit (``p95_at_most``); the mean in USD
     (``mean_at_most``). ``ship_at``/``block_at`` are the evidence at which the clause ships or blocks, and
     ``e_ship``/``e_block`` the evidence reached (None for ``never_fails``, which is counted, not tested).
-    ``target`` is the clause as the contract states it.
+    ``target`` is the clause as the contract states it. ``n`` counts independent units (groups, where cases have them),
+    ``cases`` the cases in them.
     """
 
     check: str
@@ -33,6 +34,7 @@ class CheckRow(msgspec.Struct, frozen=True):
     e_block: float | None
     reason: str
     level: float = 0.95
+    cases: int | None = None
 
 
 class Calls(msgspec.Struct, frozen=True):

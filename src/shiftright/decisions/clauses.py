@@ -19,7 +19,7 @@ from statistics import NormalDist
 import msgspec
 
 from shiftright.core.spec import Check, Clause, ClauseKind, Confidence
-from shiftright.decisions.units import CaseScores
+from shiftright.decisions.units import CaseScores, Units
 from shiftright.store.rows import ConsumedRow
 
 # Variance of a paired difference of 0/1 scores before anything was measured: a third of the cases flip in one of the
@@ -116,26 +116,27 @@ def fixed_size(variance: float, gap: float, alpha: float, beta: float) -> int:
     return max(1, ceil(z * z * variance / gap**2))
 
 
-def resolvable(plan: ClausePlan, cases: int, variance: float | None = None) -> float:
-    """The smallest gap between bad and good that ``cases`` cases resolve: sqrt(z^2 V / (N / 1.5)), and never less than
-    even flawless cases can show. ``variance`` defaults to the planned one."""
+def resolvable(plan: ClausePlan, units: Units, variance: float | None = None) -> float:
+    """The smallest gap between bad and good that these units resolve: sqrt(z^2 V / (N / 1.5)), and never less than
+    even flawless ones can show. ``variance`` is of a unit's mean and defaults to the planned one."""
     spread = plan.variance if variance is None else variance
     z = NormalDist().inv_cdf(1 - plan.alpha) + NormalDist().inv_cdf(1 - plan.beta)
-    by_variance = z * (spread / max(cases / CAP_FACTOR, 1.0)) ** 0.5
-    flawless = (plan.bad - plan.low) * expm1(log(2.0 / plan.alpha) / max(cases, 1)) / LARGEST_BET
+    by_variance = z * (spread / max(units.n / CAP_FACTOR, 1.0)) ** 0.5
+    growth = expm1(log(2.0 / plan.alpha) / max(units.n, 1))
+    flawless = (plan.bad - plan.low) * growth / LARGEST_BET / units.share
     return float(max(by_variance, flawless))
 
 
-def cases_needed(plan: ClausePlan, variance: float | None = None) -> int:
-    """Cases at which the clause's gap is resolved: 1.5 times the fixed-size test, and never fewer than flawless ones.
+def units_needed(plan: ClausePlan, variance: float | None = None, share: float = 1.0) -> int:
+    """Units at which the clause's gap is resolved: 1.5 times the fixed-size test, and never fewer than flawless ones.
 
-    For a 95 % limit it is the number that suffices when all calls are in time.
+    For a 95 % limit it is the number that suffices when all calls are in time. ``share`` is that of ``Units``.
     """
     if plan.kind == "p95_at_most":
-        return _fewest(plan.low, plan.bad, plan.high - plan.bad, plan.alpha)
+        return _fewest(plan.low, plan.bad, (plan.high - plan.bad) * share, plan.alpha)
     spread = plan.variance if variance is None else variance
     by_variance = ceil(CAP_FACTOR * fixed_size(spread, plan.gap, plan.alpha, plan.beta))
-    return max(by_variance, _fewest(plan.low, plan.bad, plan.gap, plan.alpha))
+    return max(by_variance, _fewest(plan.low, plan.bad, plan.gap * share, plan.alpha))
 
 
 def _fewest(low: float, bad: float, above: float, alpha: float) -> int:

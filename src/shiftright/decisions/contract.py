@@ -12,7 +12,7 @@ from shiftright.core.verdict import CheckRow, Merge, Outcome, Verdict
 from shiftright.decisions import words
 from shiftright.decisions.clauses import ClausePlan, increment, natural
 from shiftright.decisions.uncapped import UncappedMean
-from shiftright.decisions.units import CaseScores
+from shiftright.decisions.units import CaseScores, Units
 from shiftright.stats import BoundaryTest, SuiteTest
 
 Estimand = Literal["population", "suite"]
@@ -48,23 +48,6 @@ ENOUGH = 30
 PLAIN_ERROR = 0.05
 
 
-class Spread:
-    """Running variance of the increments, for the plan in an open clause's reason."""
-
-    def __init__(self) -> None:
-        self.n, self.total, self.squares = 0, 0.0, 0.0
-
-    def add(self, xs: Sequence[float]) -> None:
-        self.n += len(xs)
-        self.total += sum(xs)
-        self.squares += sum(x * x for x in xs)
-
-    @property
-    def variance(self) -> float:
-        mean = self.total / self.n
-        return max(self.squares / self.n - mean * mean, 0.0)
-
-
 class SequentialTest(Protocol):
     """What BoundaryTest, SuiteTest and UncappedMean share."""
 
@@ -91,10 +74,11 @@ class ClauseTest:
     """
 
     def __init__(self, plan: ClausePlan, frozen: Frozen) -> None:
-        self.plan = plan
-        self._largest, self._mean_unit = frozen.largest_unit, frozen.mean_unit
+        self.plan, self._largest = plan, frozen.largest_unit
+        self.share = frozen.mean_unit / frozen.largest_unit
+        self.increments: list[float] = []  # one a unit, also those that came after the decision
         self._group: list[float] = []
-        self._spread = Spread()
+        self._sizes: list[int] = []
         self.release = _release_test(plan, frozen)
         self.harm = _harm_test(plan, frozen)
 
@@ -102,26 +86,43 @@ class ClauseTest:
         xs = [increment(self.plan, case) for case in cases] if self._largest == 1 else self._units(cases)
         if not xs:
             return
+        self.increments += xs
+        before = self.release.n
         self.release.update(xs)
-        self._spread.add(xs)
-        if self.harm is not None and self.release.decision != "ship":
+        if self.release.decision == "ship":
+            # what has shipped is not asked for harm, and when cannot depend on how cases were batched
+            xs = xs[: max(self.release.n - before - 1, 0)]
+        if self.harm is not None and xs:
             self.harm.update(xs)
 
     def _units(self, cases: Iterable[CaseScores]) -> list[float]:
-        """Sum of (x - bad) over each complete group, divided by the largest group's size: one bounded number a unit
-        that keeps the case-weighted mean (statistics.md, section a)."""
+        """bad + the sum of (x - bad) over each complete group divided by the largest group's size: one number a unit,
+        in the bounds of a case's, that keeps the case-weighted mean on its side of bad (statistics.md, section a)."""
         closed = []
         for case in cases:
             self._group.append(increment(self.plan, case) - self.plan.bad)
             if case.closes:
-                closed.append(sum(self._group) / self._largest)
+                closed.append(self.plan.bad + sum(self._group) / self._largest)
+                self._sizes.append(len(self._group))
                 self._group = []
         return closed
 
+    def used(self, n: int) -> Units:
+        """The first n units and the cases in them."""
+        return Units(n, n if self._largest == 1 else sum(self._sizes[:n]), self.share)
+
+    @property
+    def variance(self) -> float | None:
+        """Of the units seen, as the tested mean has it; None while there are too few."""
+        n = len(self.increments)
+        if n < ENOUGH:
+            return None
+        mean = sum(self.increments) / n
+        return sum((x - mean) ** 2 for x in self.increments) / n / self.share**2
+
     def quantity(self, x: float) -> float:
         """A mean increment as the tested quantity."""
-        if self._largest > 1:
-            x = self.plan.bad + x * self._largest / self._mean_unit
+        x = x if self.share == 1.0 else self.plan.bad + (x - self.plan.bad) / self.share
         return natural(self.plan, min(max(x, self.plan.low), self.plan.high) if self.plan.unit else x)
 
     @property
@@ -182,6 +183,7 @@ class ClauseTest:
 
     def row(self, target: str) -> CheckRow:
         plan, test = self.plan, self.release
+        seen = self.used(self._fullest.n)
         return CheckRow(
             check=plan.check,
             clause=plan.kind,
@@ -189,7 +191,8 @@ class ClauseTest:
             verdict=self.outcome,
             estimate=self.estimate,
             interval=self.interval(),
-            n=self._fullest.n,
+            n=seen.n,
+            cases=seen.cases,
             ship_at=1.0 / plan.alpha,
             block_at=1.0 / plan.beta,
             e_ship=test.e_ship,
@@ -198,10 +201,10 @@ class ClauseTest:
             reason=words.reason(
                 plan,
                 decision=test.decision,
-                n=test.n,
-                harm_at=self.harm.n if self.harm is not None and self.harm_proven else None,
+                seen=self.used(test.n),
+                harm_at=self.used(self.harm.n) if self.harm is not None and self.harm_proven else None,
                 regressed=bool(getattr(test, "regressed", False)),
-                variance=self._spread.variance if test.n >= ENOUGH else None,
+                variance=self.variance,
             ),
         )
 
@@ -240,13 +243,13 @@ def _boundary(
             cap=plan.cap,
             planning=plan.planning,
         )
-    # increments are sums of (x - plan.bad) over a group, divided by the largest group
+    # how far a mean lies from plan.bad shrinks with groups smaller than the largest, see ClauseTest._units
     share = frozen.mean_unit / frozen.largest_unit
     return BoundaryTest(
-        bad=(bad - plan.bad) * share,
-        good=(good - plan.bad) * share,
-        low=plan.low - plan.bad,
-        high=plan.high - plan.bad,
+        bad=plan.bad + (bad - plan.bad) * share,
+        good=plan.bad + (good - plan.bad) * share,
+        low=plan.low,
+        high=plan.high,
         alpha=alpha,
         beta=beta,
         cap=plan.cap,
@@ -268,18 +271,17 @@ class ContractTest:
         self.failed_must: list[str] = []
         self.must_cases = 0
         self.cases = 0
-        self._failed_at: int | None = None
+        self.units = 0
 
     def add(self, cases: Sequence[CaseScores]) -> None:
         """Use cases in the order given."""
         self.cases += len(cases)
+        self.units += sum(case.closes for case in cases)
         for test in self.clauses:
             test.add(cases)
         for check in self.invariants:
             name = check.name
             self.broken[name] += [c.case_id for c in cases if not holds(c.candidate.get(name, ()))]
-        if self._failed_at is None and any(test.outcome == "fail" for test in self.clauses):
-            self._failed_at = self.cases
 
     def replay(self, cases: Sequence[CaseScores], raises: Sequence[tuple[int, int]]) -> None:
         """Use what an earlier call consumed, with the caps as they were raised on the way."""
@@ -303,15 +305,16 @@ class ContractTest:
 
     @property
     def settled(self) -> bool:
-        """Would more cases change nothing that is asked?
+        """Would more cases change nothing that is asked? To be looked at after whole units.
 
-        After a proven block the run goes on for at most as many cases again, to see whether the loss is proven
+        After a proven block the run goes on for at most as many units again, to see whether the loss is proven
         strictly enough to refuse the merge as well.
         """
         if self.failed_must or self.broke_invariant:
             return True
-        if self._failed_at is not None:
-            return self.harm_proven or self.cases >= 2 * self._failed_at
+        blocked = [test.release.n for test in self.clauses if test.outcome == "fail"]
+        if blocked:
+            return self.harm_proven or self.units >= 2 * min(blocked)
         return bool(self.clauses) and all(test.release.decision is not None for test in self.clauses)
 
     @property
@@ -368,12 +371,13 @@ class ContractTest:
             verdict=outcome,
             estimate=1.0 - len(failed) / self.cases if self.cases else None,
             interval=None,
-            n=self.cases,
+            n=self.units,
+            cases=self.cases,
             ship_at=None,
             block_at=None,
             e_ship=None,
             e_block=None,
-            reason=words.invariant(failed, self.cases),
+            reason=words.invariant(failed, Units(self.units, self.cases)),
         )
 
 

@@ -2,20 +2,22 @@
 
 A decision is found again by what is decided (feature code, clauses, scorers, variant, baseline, estimand) and by the
 lineage of its cases: a data set that still holds every consumed case unchanged continues the decision, whatever was
-added to it. A decided key gives its stored verdict whatever the seed, repeats or caps.
+added to it; in suite mode, which asks about exactly these cases, nothing may be added. A decided key gives its stored
+verdict whatever the seed, repeats or caps.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 
 import msgspec
 
 from shiftright.core.case import Case, digest_of, digest_of_cases
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Estimand, Frozen
-from shiftright.decisions.order import Order, arrange
+from shiftright.decisions.order import Order, arrange, unit_sizes
 from shiftright.errors import StoreError
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
@@ -43,12 +45,14 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """What was decided before: ``earlier`` decisions on the same subject over other versions of the cases, ``others``
-    on other candidates or contracts over some of these cases, and the attempt that proved harm, if one has."""
+    """What was decided before: ``earlier`` decisions on the same subject over other versions of the cases (``outgrown``
+    of them over smaller groups), ``others`` on another subject over some of these cases, and the decision that
+    ``refused`` this candidate for proven harm, if one has."""
 
     earlier: int = 0
-    others: int = 0
-    refused_at: int | None = None
+    outgrown: int = 0
+    others: tuple[DecisionRow, ...] = ()
+    refused: DecisionRow | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -66,12 +70,15 @@ class Decision(msgspec.Struct, frozen=True):
         return self.row.verdict if self.row.decided else None
 
 
+Entry = tuple[DecisionRow, tuple[ConsumedRow, ...]]
+
+
 class Book(msgspec.Struct, frozen=True):
     """Where decisions are kept: rows with what each consumed. The store and the committed lock both fill one."""
 
-    rows: tuple[tuple[DecisionRow, tuple[ConsumedRow, ...]], ...] = ()
+    rows: tuple[Entry, ...] = ()
 
-    def of(self, stem: str) -> list[tuple[DecisionRow, tuple[ConsumedRow, ...]]]:
+    def of(self, stem: str) -> list[Entry]:
         return [entry for entry in self.rows if entry[0].parts.get("stem") == stem]
 
 
@@ -79,6 +86,47 @@ def generation(row: DecisionRow) -> int:
     """Which of the baseline's answers an attempt is decided on."""
     found: int = row.parts.get("generation", 0)
     return found
+
+
+class Lineage:
+    """The cases there are, beside those that decisions were begun on."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._digests = {case.id: case.digest for case in cases}
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of_cases(self._cases)
+
+    def continues(self, entry: Entry) -> bool:
+        """Is this the decision that these cases go on with, or had decided?"""
+        row, consumed = entry
+        if row.estimand == "suite":
+            return bool(row.parts["lineage"] == self.digest)
+        return self.keeps(consumed) and not self.outgrown(row, consumed)
+
+    def latest(self, entries: Iterable[Entry]) -> Entry | None:
+        """The one to continue. Where edits went back and forth several have one number: decided stays decided."""
+        ours = (entry for entry in entries if self.continues(entry))
+        return max(ours, key=lambda entry: (entry[0].attempt, entry[0].decided), default=None)
+
+    def keeps(self, consumed: Iterable[ConsumedRow]) -> bool:
+        """Is every case it has used still there, unchanged?"""
+        return all(self._digests.get(row.case_id) == row.case_digest for row in consumed)
+
+    def overlaps(self, consumed: Iterable[ConsumedRow]) -> bool:
+        return any(self._digests.get(row.case_id) == row.case_digest for row in consumed)
+
+    def outgrown(self, row: DecisionRow, consumed: Sequence[ConsumedRow]) -> bool:
+        """Is it open, and are there groups to come that are larger than its test was made for? Their weight would break
+        its bounds, or, where every case counted for itself, their cases would pass for independent ones."""
+        if row.decided or row.estimand != "population" or not self.keeps(consumed):
+            return False
+        used = {one.case_id for one in consumed}
+        groups = {case.group for case in self._cases if case.id in used and case.group is not None}
+        to_come = (c for c in self._cases if c.id not in used and c.group not in groups)
+        return bool(max(unit_sizes(to_come), default=1) > row.frozen.get("largest_unit", 1))
 
 
 def open_decision(
@@ -96,23 +144,25 @@ def open_decision(
 
     ``freeze(attempt, seed)`` makes what a new attempt fixes. ``another`` (``--new-decision``) begins attempt j + 1.
     """
-    digests = {case.id: case.digest for case in cases}
-    known = book.of(subject.stem)
-    ours = [entry for entry in known if _same_lineage(entry[1], digests)]
-    current = [entry for entry in ours if generation(entry[0]) == subject.generation]
-    latest = max(current, key=lambda entry: entry[0].attempt, default=None)
+    known, lineage = book.of(subject.stem), Lineage(cases)
+    latest = lineage.latest(entry for entry in known if generation(entry[0]) == subject.generation)
     newest = max((row.attempt for row, _ in known), default=1)
     about = About(
-        earlier=len(known) - len(ours),
-        others=sum(1 for row, used in book.rows if row.decided and _overlaps(row, used, subject, digests)),
-        refused_at=next((row.attempt for row, _ in ours if row.verdict and row.verdict.merge == "no"), None),
+        earlier=sum(not lineage.continues(entry) for entry in known),
+        outgrown=sum(lineage.outgrown(row, used) for row, used in known),
+        others=tuple(
+            row
+            for row, used in book.rows
+            if row.decided and row.parts.get("stem") != subject.stem and lineage.overlaps(used)
+        ),
+        refused=next((e[0] for e in book.rows if _refuses(e[0], subject) and lineage.continues(e)), None),
     )
     # an older attempt is never reopened: editing a case that only a later one has used must not bring it back
     if latest is not None and latest[0].attempt == newest and not another:
         return _reopen(latest, cases, about)
     attempt = newest + 1 if another and known else newest
-    lineage = latest[0].parts["lineage"] if latest and another else digest_of_cases(cases)
-    key = digest_of(subject.stem, lineage, subject.generation)
+    cases_digest = latest[0].parts["lineage"] if latest and another else lineage.digest
+    key = digest_of(subject.stem, cases_digest, subject.generation)
     seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()
     row = DecisionRow(
@@ -125,7 +175,7 @@ def open_decision(
         updated_at=now,
         attempt=attempt,
         estimand=subject.estimand,
-        parts={"stem": subject.stem, "lineage": lineage, **msgspec.to_builtins(subject)},
+        parts={"stem": subject.stem, "lineage": cases_digest, **msgspec.to_builtins(subject)},
         seed=seed,
         frozen=msgspec.to_builtins(frozen),
     )
@@ -139,17 +189,16 @@ def _seed(subject: Subject, attempt: int) -> int:
     return int(digest_of(subject.feature, subject.baseline or subject.candidate, attempt)[:8], 16)
 
 
-def _overlaps(
-    row: DecisionRow, used: Iterable[ConsumedRow], subject: Subject, digests: dict[str, str]
-) -> bool:
-    return row.parts.get("stem") != subject.stem and any(
-        digests.get(c.case_id) == c.case_digest for c in used
-    )
+def _refuses(row: DecisionRow, subject: Subject) -> bool:
+    """Has it proven harm of this very candidate under this contract? Harm to the population is harm in suite mode too;
+    a loss on one suite says nothing of the population."""
+    if row.verdict is None or row.verdict.merge != "no":
+        return False
+    asked = (subject, msgspec.structs.replace(subject, estimand="population"))
+    return row.parts.get("stem") in {same.stem for same in asked}
 
 
-def _reopen(
-    entry: tuple[DecisionRow, tuple[ConsumedRow, ...]], cases: Sequence[Case], about: About
-) -> Decision:
+def _reopen(entry: Entry, cases: Sequence[Case], about: About) -> Decision:
     row, consumed = entry
     try:
         frozen = msgspec.convert(row.frozen, Frozen)
@@ -165,7 +214,3 @@ def _reopen(
         grouped=frozen.estimand == "population",
     )
     return Decision(row, frozen, consumed, order, resumed=True, about=about)
-
-
-def _same_lineage(consumed: Iterable[ConsumedRow], digests: dict[str, str]) -> bool:
-    return all(digests.get(row.case_id) == row.case_digest for row in consumed)

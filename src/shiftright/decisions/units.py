@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 Values = tuple[float | None, ...]
+
+
+class Units(msgspec.Struct, frozen=True):
+    """``n`` independent units that hold ``cases`` cases: groups, or the cases themselves.
+
+    ``share`` is the mean group's size over the largest one's (1 where all are equal).
+    """
+
+    n: int
+    cases: int
+    share: float = 1.0
+
+    @classmethod
+    def of(cls, sizes: Sequence[int]) -> Units:
+        """``sizes``: cases per unit."""
+        total = sum(sizes)
+        return cls(len(sizes), total, total / len(sizes) / max(sizes) if sizes else 1.0)
 
 
 class CaseScores(msgspec.Struct, frozen=True, gc=False):

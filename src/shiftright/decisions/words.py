@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from shiftright.core.spec import Check, Clause
 from shiftright.core.verdict import CheckRow, Outcome
-from shiftright.decisions.clauses import ClausePlan, cases_needed, natural, resolvable
+from shiftright.decisions.clauses import ClausePlan, natural, resolvable, units_needed
+from shiftright.decisions.units import Units
 
 
 def percent(value: float) -> str:
@@ -63,64 +64,62 @@ def reason(
     plan: ClausePlan,
     *,
     decision: str | None,
-    n: int,
+    seen: Units,
     regressed: bool = False,
-    harm_at: int | None = None,
+    harm_at: Units | None = None,
     variance: float | None = None,
 ) -> str:
     """Why a clause stands where it stands.
 
-    ``harm_at`` is the unit at which harm was proven; ``variance`` that of the increments seen, None while too few.
+    ``harm_at`` is what harm was proven on; ``variance`` that of the units seen, None while too few.
     """
     if harm_at is not None:
         what = "a loss is proven" if plan.kind == "max_drop" else "proven to miss the bound"
-        return f"{what} on {harm_at} {units(harm_at)}"
+        return f"{what} on {counted(harm_at)}"
     if decision == "ship":
-        return f"proven on {n} {units(n)}"
+        return f"proven on {counted(seen)}"
     if decision == "block":
-        return _blocked(plan, n, regressed)
+        return _blocked(plan, seen, regressed)
     if plan.kind == "mean_at_most" and not plan.unit:
         return (
             "a mean without an upper limit can be disproven but never proven: add each_at_most to this check"
         )
-    if not n:
+    if not seen.n:
         return "nothing measured yet"
-    return needs(plan, n, variance)
+    return needs(plan, seen, variance)
 
 
-def _blocked(plan: ClausePlan, n: int, regressed: bool) -> str:
+def _blocked(plan: ClausePlan, seen: Units, regressed: bool) -> str:
+    on = f"on {counted(seen)}"
     if plan.kind == "max_drop":
         if regressed:
-            return f"a drop of more than {points(plan.bound)} is proven on {n} {units(n)}"
-        return f"a loss shows on {n} {units(n)}{_error(plan)}"
+            return f"a drop of more than {points(plan.bound)} is proven {on}"
+        return f"a loss shows {on}{_error(plan)}"
     if plan.kind == "min_gain":
-        return f"a gain of {points(plan.bound)} is ruled out on {n} {units(n)}{_error(plan)}"
+        return f"a gain of {points(plan.bound)} is ruled out {on}{_error(plan)}"
     if regressed:
-        return f"proven to miss the bound on {n} {units(n)}"
+        return f"proven to miss the bound {on}"
     comfortable = quantity(plan.kind, natural(plan, plan.good), plan.score)
-    return (
-        f"falls short of {comfortable}, the level that would be comfortable, on {n} {units(n)}{_error(plan)}"
-    )
+    return f"falls short of {comfortable}, the level that would be comfortable, {on}{_error(plan)}"
 
 
 def _error(plan: ClausePlan) -> str:
     return f" (wrong at most {percent(plan.beta)} of the time)"
 
 
-def needs(plan: ClausePlan, n: int, variance: float | None = None) -> str:
-    """What n cases can see and what the clause needs, from the variance seen (else the planned one)."""
-    wanted = max(cases_needed(plan, variance), n + 1)
-    sees = resolvable(plan, n, variance)
+def needs(plan: ClausePlan, seen: Units, variance: float | None = None) -> str:
+    """What these units can see and what the clause needs, from the variance seen (else the planned one)."""
+    wanted = f"{two_digits(max(units_needed(plan, variance, seen.share), seen.n + 1)):,}"
+    sees = resolvable(plan, seen, variance)
     if plan.kind == "p95_at_most":
-        return f"{n} {units(n)} so far; about {_round(wanted)} are needed when all are in time"
+        return f"{counted(seen)} so far; about {wanted} are needed when all are in time"
     gap = _gap(plan, plan.gap)
     if sees <= plan.gap:
-        return f"{n} {units(n)} so far; {gap} need about {_round(wanted)}"
-    if sees < plan.good - plan.low:
-        seen = f"{'resolves' if n == 1 else 'resolve'} {_gap(plan, sees)}"
-    else:
-        seen = f"{'is' if n == 1 else 'are'} too few to tell anything"
-    return f"your {n} {units(n)} {seen}; {gap} need about {_round(wanted)}, or widen the margin"
+        return f"{counted(seen)} so far; {gap} need about {wanted}"
+    verb = "resolves" if seen.n == 1 else "resolve"
+    few = "is too few" if seen.n == 1 else "are too few"
+    said = f"{verb} {_gap(plan, sees)}" if sees < plan.good - plan.low else f"{few} to tell anything"
+    return f"your {counted(seen)} {said}; {gap} need about {wanted}, or widen the margin"
 
 
 def _gap(plan: ClausePlan, gap: float) -> str:
@@ -129,29 +128,41 @@ def _gap(plan: ClausePlan, gap: float) -> str:
     return points(gap)
 
 
-def _round(n: int) -> int:
-    """Two leading digits: a plan is not more exact than that."""
+def two_digits(n: int) -> int:
+    """A plan is not more exact than that."""
     step: int = 10 ** max(len(str(n)) - 2, 0)
     return round(n / step) * step
-
-
-def counted(n: int, noun: str = "case") -> str:
-    """``1 case``, ``1,200 cases``; for nouns whose plural ends in s."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def units(n: int) -> str:
     return "case" if n == 1 else "cases"
 
 
-def invariant(failed: Sequence[str], cases: int) -> str:
+def counted(seen: Units) -> str:
+    """``37 groups (185 cases)``; where no group has several cases, ``37 cases``."""
+    cases = f"{seen.cases:,} {units(seen.cases)}"
+    return cases if seen.n == seen.cases else f"{seen.n:,} group{'' if seen.n == 1 else 's'} ({cases})"
+
+
+def board_count(n: int, cases: int | None) -> str:
+    """Short, for the board's column ``cases``: ``185 in 37 groups``."""
+    return f"{n:,}" if cases in (None, n) else f"{cases:,} in {n:,} group{'' if n == 1 else 's'}"
+
+
+def invariant(failed: Sequence[str], seen: Units) -> str:
+    cases = seen.cases
     if failed:
         shown = ", ".join(failed[:3]) + (f" and {len(failed) - 3} more" if len(failed) > 3 else "")
         return f"failed on {len(failed)} of {cases} {units(cases)}: {shown}"
     if not cases:
         return "nothing measured yet"
-    # P(no failure in n | rate p) = (1-p)^n <= 5 %
-    return f"held on all {cases} {units(cases)}; rates above {percent(1 - 0.05 ** (1 / cases))} are ruled out (95 %)"
+    return f"held on all {counted(seen)}; {ruled_out(seen)} are ruled out (95 %)"
+
+
+def ruled_out(seen: Units) -> str:
+    """The failure rates that these units, none of which failed, rule out: P(none in n | rate p) = (1-p)^n <= 5 %."""
+    what = "rates" if seen.n == seen.cases else "rates of groups with a failure"
+    return f"{what} above {percent(1 - 0.05 ** (1 / seen.n))}"
 
 
 def summary(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from shiftright.decisions.clauses import fixed_size, increment
+from shiftright.decisions.clauses import fixed_size
 from shiftright.decisions.contract import ClauseTest, ContractTest
 from shiftright.decisions.ledger import Book
 from shiftright.evals.target import Side, Target
@@ -16,15 +16,16 @@ from shiftright.store.rows import ConsumedRow, DecisionRow
 ENOUGH = 10
 
 
-def yardsticks(contract: ContractTest, consumed: Sequence[ConsumedRow]) -> tuple[int | None, float | None]:
-    """(fixed-size test of equal power, limit of statistics.md section L) of the slowest clause that is decided.
+def yardsticks(contract: ContractTest) -> tuple[int | None, float | None]:
+    """(fixed-size test of equal power, limit of statistics.md section L) of the slowest clause that is decided, both in
+    cases.
 
-    Both use the variance and the law of the cases seen, so they are estimates; None before ten cases, the limit also
-    while nothing is decided.
+    Both use the variance and the law of the independent units seen, so they are estimates; None before ten units, the
+    limit also while nothing is decided.
     """
-    if len(consumed) < ENOUGH or not contract.clauses:
+    if contract.units < ENOUGH or not contract.clauses:
         return None, None
-    pairs = [_clause(test, consumed) for test in contract.clauses]
+    pairs = [_clause(test, contract.cases / contract.units) for test in contract.clauses]
     decided = [(limit, fixed) for fixed, limit in pairs if limit is not None]
     if not decided:
         return max(fixed for fixed, _ in pairs), None
@@ -32,12 +33,11 @@ def yardsticks(contract: ContractTest, consumed: Sequence[ConsumedRow]) -> tuple
     return max(fixed, ceil(limit)), limit
 
 
-def _clause(test: ClauseTest, cases: Sequence[ConsumedRow]) -> tuple[int, float | None]:
-    plan = test.plan
-    xs = [increment(plan, case) for case in cases]
+def _clause(test: ClauseTest, unit_size: float) -> tuple[int, float | None]:
+    plan, xs, gap = test.plan, test.increments, test.plan.gap * test.share
     mean = sum(xs) / len(xs)
-    variance = max(sum((x - mean) ** 2 for x in xs) / len(xs), 0.05 * plan.gap)
-    fixed = fixed_size(variance, plan.gap, plan.alpha, plan.beta)
+    variance = max(sum((x - mean) ** 2 for x in xs) / len(xs), 0.05 * gap)
+    fixed = ceil(fixed_size(variance, gap, plan.alpha, plan.beta) * unit_size)
     decision = test.release.decision
     if decision not in ("ship", "block") or (plan.kind == "mean_at_most" and not plan.unit):
         return fixed, None
@@ -45,14 +45,14 @@ def _clause(test: ClauseTest, cases: Sequence[ConsumedRow]) -> tuple[int, float 
     limit = expected_calls_limit(
         xs,
         bad=plan.bad,
-        good=plan.good,
+        good=plan.bad + gap,
         alpha=plan.alpha,
         beta=plan.beta,
         p_ship=1.0 if shipped else 0.0,
         low=plan.low,
         high=plan.high,
     )
-    return fixed, limit if limit < float("inf") else None
+    return fixed, limit * unit_size if limit < float("inf") else None
 
 
 def baseline_repeats(target: Target, book: Book, records: Records) -> int:

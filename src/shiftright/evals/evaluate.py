@@ -125,6 +125,7 @@ class GateRun:
         self.started = time.monotonic()
         self._judges: tuple[str, ...] = ()
         self._held, self._troubles = Held(begun=bool(decision.consumed)), Troubles()
+        self._group: list[CaseRun] = []
 
     @property
     def known(self) -> bool:
@@ -206,39 +207,46 @@ class GateRun:
             self._execution.work(), self._use, _ignore, concurrency=self._execution.concurrency
         )
         if not await pool.run(self.decision.order.rest):
-            self._count(self._held.rest())
+            self._count(self._whole(self._held.rest()))
 
     def _use(self, runs: Sequence[CaseRun]) -> bool:
         """Cases in order enter the test, as soon as they count."""
-        return self._count(self._held.release(runs))
+        return self._count(self._whole(self._held.release(runs)))
+
+    def _whole(self, runs: Sequence[CaseRun]) -> list[CaseRun]:
+        """Groups enter whole or not at all: one that was cut off could not be told from one that was smaller."""
+        self._group += runs
+        end = next((i for i in range(len(self._group), 0, -1) if self._group[i - 1].closes), 0)
+        whole, self._group = self._group[:end], self._group[end:]
+        return whole
 
     def _count(self, runs: Sequence[CaseRun]) -> bool:
-        """What lies behind the case that settles the contract is not used."""
+        """What lies behind the group that settles the contract is not used."""
         used = 0 if not runs else self._enter([run.evidence() for run in runs])
         self._record(runs[:used])
         self._step()
         return self.contract.settled
 
     def _enter(self, cases: Sequence[CaseScores]) -> int:
-        """Use cases until the contract is settled; how many were used."""
-        ends = len(self.consumed) + len(cases) == len(self._steps)
-        # to run out of cases is a common end: the last one goes in by itself, so that nothing is replayed for it
-        batch = cases[:-1] if ends else cases
-        self.contract.add(batch)
+        """Use whole groups until the contract is settled; how many cases were used."""
+        last = len(cases) if len(self.consumed) + len(cases) < len(self._steps) else _last_group(cases)
+        # to run out of cases is a common end: the last group goes in by itself, so that nothing is replayed for it
+        self.contract.add(cases[:last])
         if self.contract.settled:
-            return self._settled_after(batch) if len(batch) > 1 else len(batch)
-        if ends:
-            self.contract.add(cases[-1:])
+            return self._settled_after(cases[:last])
+        self.contract.add(cases[last:])
         return len(cases)
 
     def _settled_after(self, cases: Sequence[CaseScores]) -> int:
         """Results come in batches of whatever size; the verdict must not depend on it. So the batch in which the
-        contract was settled is used again, case by case, from the state before it."""
+        contract was settled is used again, group by group, from the state before it."""
+        if sum(case.closes for case in cases) <= 1:
+            return len(cases)
         self.contract, must = self._replayed(self.consumed), self.contract
         self.contract.must_cases, self.contract.failed_must = must.must_cases, must.failed_must
         for used, case in enumerate(cases, 1):
             self.contract.add([case])
-            if self.contract.settled:
+            if case.closes and self.contract.settled:
                 return used
         return len(cases)
 
@@ -276,11 +284,11 @@ class GateRun:
         return msgspec.structs.replace(verdict, reasons=(*verdict.reasons, *self._troubles.sentences()))
 
     def _sticky(self, verdict: Verdict) -> Verdict:
-        """Harm proven in an earlier attempt on these cases stays proven: a merge cannot be retried until green."""
-        before = self.decision.about.refused_at
+        """Harm proven before on these cases stays proven: a merge cannot be retried until green."""
+        before = self.decision.about.refused
         if before is None or verdict.merge == "no":
             return verdict
-        said = f"attempt {before} on these cases has proven harm, which no later one undoes"
+        said = notes.refused(before, self.decision)
         return msgspec.structs.replace(verdict, merge="no", reasons=(said, *verdict.reasons))
 
     def _require_evidence(self) -> None:
@@ -353,14 +361,14 @@ class GateRun:
 
     def _calls(self) -> Calls:
         made = self._execution.calls
-        fixed, limit = accounting.yardsticks(self.contract, self.consumed)
+        fixed, limit = accounting.yardsticks(self.contract)
         return msgspec.structs.replace(made, fixed_sample=fixed, limit=limit)
 
     def _eval_run(
         self, verdict: Verdict, calls: Calls, cost_usd: float | None, *, run_id: str, stored: bool = False
     ) -> EvalRun:
         if stored:
-            calls = Calls(0, 0, 0, *accounting.yardsticks(self.contract, self.consumed))
+            calls = Calls(0, 0, 0, *accounting.yardsticks(self.contract))
         return EvalRun(
             feature=self.target.spec.feature,
             variant=self.target.candidate.name,
@@ -376,6 +384,11 @@ class GateRun:
             stored=stored,
             notes=(*self._judges, *self._notes),
         )
+
+
+def _last_group(cases: Sequence[CaseScores]) -> int:
+    """Where the last group begins."""
+    return next((i for i in range(len(cases) - 1, 0, -1) if cases[i - 1].closes), 0)
 
 
 def _ignore(run: CaseRun) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import msgspec
 
 from shiftright.core.case import Case
+from shiftright.core.counting import counted
 from shiftright.core.verdict import CheckRow
-from shiftright.decisions import words
 from shiftright.decisions.contract import ContractTest
 from shiftright.decisions.order import arrange
 from shiftright.errors import UsageError
@@ -100,7 +100,7 @@ def select(target: Target, selection: Selection) -> list[Case]:
         tags = sorted({tag for case in target.gate.cases for tag in case.tags})
         shown = f" Tags: {', '.join(tags[:12])}." if tags else ""
         raise UsageError(
-            "no case matches", hint=f"{target.gate.path} has {words.counted(len(target.gate))}.{shown}"
+            "no case matches", hint=f"{target.gate.path} has {counted(len(target.gate))}.{shown}"
         )
     return cases
 

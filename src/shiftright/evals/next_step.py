@@ -11,10 +11,11 @@ import msgspec
 from shiftright import datasets
 from shiftright import spec as specs
 from shiftright.core.spec import Spec, Variant
-from shiftright.decisions import words
 from shiftright.decisions.contract import Estimand
-from shiftright.decisions.ledger import generation
+from shiftright.decisions.ledger import Lineage, generation
 from shiftright.decisions.order import unit_sizes
+from shiftright.decisions.units import Units
+from shiftright.decisions.words import counted
 from shiftright.errors import Error
 from shiftright.evals.history import LOCK_NAME, History
 from shiftright.evals.outlook import ClauseOutlook, outlook
@@ -60,10 +61,9 @@ def _of_contract(path: Path, settings: Settings, records: Records | None) -> Ite
     name = spec.feature
     yield from _models(spec)
     gate = datasets.load(spec.cases["gate"]) if "gate" in spec.cases else None
-    units = len(unit_sizes(gate.cases)) if gate else 0
-    if units < FEW_CASES:
-        resolve = "resolves" if units == 1 else "resolve"
-        why = f"{words.counted(units, 'gate case')} {resolve} little: " + _widest(seen.checks)
+    units = Units.of(unit_sizes(gate.cases) if gate else ())
+    if units.n < FEW_CASES:
+        why = f"{counted(units)} to decide on resolve little: " + _widest(seen.checks)
         yield NextStep(3, "add cases", why, f"shiftright check {name}", name)
     decided = list(_variants(spec, settings, records))
     yield from decided or [
@@ -150,15 +150,12 @@ def _last(spec: Spec, variant: Variant, settings: Settings, records: Records) ->
     """The newest run of this variant's decision, as code, contract and cases stand now."""
     target = resolve(str(spec.path), settings.root, settings.home, variant=variant.name)
     stem = target.subject(POPULATION).stem
-    cases = {case.id: case.digest for case in target.gate}
-    entries = [
-        row
-        for row, consumed in History(settings.root, records).book(spec.feature).of(stem)
-        if all(cases.get(used.case_id) == used.case_digest for used in consumed)
-    ]
-    if not entries:
+    entries = History(settings.root, records).book(spec.feature).of(stem)
+    newest_answers = max((generation(row) for row, _ in entries), default=0)
+    found = Lineage(target.gate.cases).latest(e for e in entries if generation(e[0]) == newest_answers)
+    if found is None:
         return None
-    newest = max(entries, key=lambda row: (row.attempt, generation(row)))
+    newest, _ = found
     runs = records.runs.list(spec.feature, limit=RECENT_RUNS)
     run = next((run for run in runs if run.decision_id == newest.id), None)
     if run is not None and (run.verdict is not None or newest.verdict is None):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from shiftright import datasets
 from shiftright.core.case import Case
-from shiftright.decisions import words
+from shiftright.core.counting import counted
 from shiftright.decisions.ledger import Decision
+from shiftright.decisions.words import percent
 from shiftright.evals.target import Target
 from shiftright.scorers.judge import Judge
+from shiftright.store.rows import DecisionRow
+
+# the parts of a decision that say what was tried
+_CANDIDATE = ("clauses", "scorers", "candidate", "baseline")
 
 
 def of(target: Target, decision: Decision | None, *, repeats: int = 1) -> tuple[str, ...]:
@@ -44,21 +49,20 @@ def _of_decision(decision: Decision) -> list[str]:
             f"{frozen.clauses[0].alpha:.2%} instead of the stated one"
         )
     about = decision.about
-    if about.earlier:
+    if about.outgrown:
         said.append(
-            f"{about.earlier} earlier decision{'s' if about.earlier > 1 else ''} on this variant used other "
-            "versions of the cases"
+            f"groups of up to {frozen.largest_unit} cases have been added, more than the earlier decision's test was "
+            "made for: this is a new decision, and the earlier one stays open"
         )
-    if about.others:
-        rate = frozen.clauses[0].alpha if frozen.clauses else 0.05
+    if about.earlier > about.outgrown:
+        count = about.earlier - about.outgrown
         said.append(
-            f"{about.others} other decision{'s' if about.others > 1 else ''} (other code, contract or variant) used "
-            f"some of these cases: each may ship wrongly with {rate:.1%}, all together with at most "
-            f"{min(1.0, (about.others + 1) * rate):.0%}"
+            f"{count} earlier decision{'s' if count > 1 else ''} on this variant used other versions of the cases"
         )
+    said += _of_others(decision)
     if decision.order.skipped:
         said.append(
-            f"{words.counted(len(decision.order.skipped), 'added case')} in a group with cases already used: left out"
+            f"{counted(len(decision.order.skipped), 'added case')} in a group with cases already used: left out"
         )
     if frozen.estimand == "suite":
         said.append(
@@ -72,6 +76,31 @@ def _of_repeats(fixed: int) -> str:
     return (
         f"the candidate runs {times} a case, as when this decision began: --repeats is for a --new-decision"
     )
+
+
+def _of_others(decision: Decision) -> list[str]:
+    """Many questions to the same cases: each may err at its own rate, and the rates add up."""
+    others = decision.about.others
+    if not others:
+        return []
+    alike = [row for row in others if all(row.parts.get(k) == decision.row.parts[k] for k in _CANDIDATE)]
+    what = "other code, contract or variant" if len(alike) < len(others) else ""
+    if alike:
+        mode = "suite mode" if decision.frozen.estimand == "population" else "population mode"
+        what += f"{', or ' if what else ''}the same in {mode}, which is another question"
+    plans = [plans[0] for row in others if (plans := row.frozen.get("clauses"))]
+    rate = sum(plan["alpha"] for plan in plans) + sum(plan.alpha for plan in decision.frozen.clauses[:1])
+    return [
+        f"{len(others)} other decision{'s' if len(others) > 1 else ''} ({what}) used some of these cases: "
+        f"all together, this one included, ship wrongly with at most {percent(min(1.0, rate))}"
+    ]
+
+
+def refused(before: DecisionRow, decision: Decision) -> str:
+    """Why a merge is refused that this decision alone would not refuse."""
+    if before.estimand != decision.row.estimand:
+        return "harm has been proven on these cases in population mode, which suite mode does not undo"
+    return f"attempt {before.attempt} on these cases has proven harm, which no later one undoes"
 
 
 def _leaks(target: Target) -> list[str]:

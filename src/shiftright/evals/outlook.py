@@ -15,8 +15,9 @@ from shiftright import spec as specs
 from shiftright.core.spec import Check, Clause, Spec
 from shiftright.datasets import Dataset
 from shiftright.decisions import words
-from shiftright.decisions.clauses import ClausePlan, cases_needed, plan_clause, resolvable, tested
+from shiftright.decisions.clauses import ClausePlan, plan_clause, resolvable, tested, units_needed
 from shiftright.decisions.order import unit_sizes
+from shiftright.decisions.units import Units
 from shiftright.spec.checks import FUNCTION
 from shiftright.usercode import outline
 from shiftright.usercode.program import command_line
@@ -25,11 +26,11 @@ FEW_LABELS = 30
 
 
 class ClauseOutlook(msgspec.Struct, frozen=True):
-    """One clause and what ``cases`` independent cases can say of it.
+    """One clause and what ``cases`` independent cases (groups, where cases have them) can say of it.
 
     ``resolves`` is the smallest difference they tell apart and ``gap`` the one asked for (both in the tested quantity's
-    unit), ``needed`` the cases that takes; None for a clause that is held on every request or counted. ``enough`` is
-    whether the cases there are suffice. ``line`` is where the check stands in the contract.
+    unit), ``needed`` the cases (or groups) that takes; None for a clause that is held on every request or counted.
+    ``enough`` is whether the cases there are suffice. ``line`` is where the check stands in the contract.
     """
 
     check: str
@@ -66,7 +67,7 @@ def outlook(path: Path) -> Outlook:
     _require_scorers(spec)
     data = {split: datasets.load(file) for split, file in spec.cases.items()}
     gate = data.get("gate")
-    units = len(unit_sizes(gate.cases)) if gate else 0
+    units = Units.of(unit_sizes(gate.cases) if gate else ())
     return Outlook(
         feature=spec.feature,
         path=spec.path,
@@ -78,7 +79,7 @@ def outlook(path: Path) -> Outlook:
     )
 
 
-def _clauses(spec: Spec, units: int) -> Iterator[ClauseOutlook]:
+def _clauses(spec: Spec, units: Units) -> Iterator[ClauseOutlook]:
     count = sum(len(tested(check)) for check in spec.checks)
     for check in spec.checks:
         for clause in check.clauses:
@@ -86,23 +87,21 @@ def _clauses(spec: Spec, units: int) -> Iterator[ClauseOutlook]:
                 yield _enforced(check, clause, units)
             else:
                 plan = plan_clause(
-                    check, clause, confidence=spec.confidence, clauses=count, units=max(units, 1)
+                    check, clause, confidence=spec.confidence, clauses=count, units=max(units.n, 1)
                 )
                 yield _tested(check, clause, plan, units)
 
 
-def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
-    if clause.kind == "never_fails" and units:
-        # P(no failure in n | rate p) = (1 - p)^n <= 5 %
-        rules_out = words.percent(1 - 0.05 ** (1 / units))
-        sentence = f"held on all of {words.counted(units)} it would rule out failure rates above {rules_out}"
+def _enforced(check: Check, clause: Clause, units: Units) -> ClauseOutlook:
+    if clause.kind == "never_fails" and units.n:
+        sentence = f"held on all {words.counted(units)} it would rule out failure {words.ruled_out(units)}"
     else:
         sentence = "held on every request: one beyond it counts as failed"
     return ClauseOutlook(
         check.name,
         clause.kind,
         words.target(check, clause),
-        units,
+        units.n,
         None,
         None,
         None,
@@ -112,36 +111,36 @@ def _enforced(check: Check, clause: Clause, units: int) -> ClauseOutlook:
     )
 
 
-def _tested(check: Check, clause: Clause, plan: ClausePlan, units: int) -> ClauseOutlook:
+def _tested(check: Check, clause: Clause, plan: ClausePlan, units: Units) -> ClauseOutlook:
     scale = _scale(plan)
-    needed, sees = cases_needed(plan), resolvable(plan, units)
-    enough = units >= needed if plan.kind == "p95_at_most" else units > 0 and sees <= plan.gap
+    needed, sees = units_needed(plan, share=units.share), resolvable(plan, units)
+    enough = units.n >= needed if plan.kind == "p95_at_most" else units.n > 0 and sees <= plan.gap
     return ClauseOutlook(
         check=check.name,
         clause=clause.kind,
         target=words.target(check, clause),
-        cases=units,
+        cases=units.n,
         gap=plan.gap * scale,
         resolves=sees * scale,
         needed=needed,
-        enough=enough and _provable(plan),
+        enough=enough and provable(plan),
         sentence=sentence(plan, units),
         line=check.line,
     )
 
 
-def sentence(plan: ClausePlan, units: int) -> str:
-    """What that many independent cases can say of a clause, and what it takes, in plain words."""
-    if not _provable(plan):
+def sentence(plan: ClausePlan, units: Units) -> str:
+    """What these independent units can say of a clause, and what it takes, in plain words."""
+    if not provable(plan):
         return "can be disproven but never proven: add each_at_most, the limit that is held on each request"
-    if not units:
+    if not units.n:
         return "there are no gate cases"
-    needed, sees = cases_needed(plan), resolvable(plan, units)
-    about = f"{_two_digits(needed):,}"
-    cases, suffice = words.counted(units), "suffices" if units == 1 else "suffice"
+    needed, sees = units_needed(plan, share=units.share), resolvable(plan, units)
+    about, your, one = f"{words.two_digits(needed):,}", f"your {words.counted(units)}", units.n == 1
     if plan.kind == "p95_at_most":
-        verdict = suffice if units >= needed else "is too few" if units == 1 else "are too few"
-        return f"your {cases} {verdict}: about {about} prove it when all calls are in time"
+        enough = "suffices" if one else "suffice"
+        few = "is too few" if one else "are too few"
+        return f"{your} {enough if units.n >= needed else few}: about {about} prove it when all calls are in time"
 
     def said(gap: float) -> str:
         return (
@@ -149,9 +148,8 @@ def sentence(plan: ClausePlan, units: int) -> str:
         )
 
     if sees <= plan.gap:
-        return f"your {cases} {suffice}: {said(plan.gap)} need about {about}"
-    resolve = "resolves" if units == 1 else "resolve"
-    return f"your {cases} {resolve} {said(sees)}; {said(plan.gap)} need about {about}"
+        return f"{your} {'suffices' if one else 'suffice'}: {said(plan.gap)} need about {about}"
+    return f"{your} {'resolves' if one else 'resolve'} {said(sees)}; {said(plan.gap)} need about {about}"
 
 
 def _scale(plan: ClausePlan) -> float:
@@ -159,14 +157,8 @@ def _scale(plan: ClausePlan) -> float:
     return (plan.unit or 1.0) if plan.kind == "mean_at_most" else 1.0
 
 
-def _provable(plan: ClausePlan) -> bool:
+def provable(plan: ClausePlan) -> bool:
     return plan.kind != "mean_at_most" or plan.unit > 0
-
-
-def _two_digits(n: int) -> int:
-    """A plan is not more exact than that."""
-    step = 10 ** max(len(str(n)) - 2, 0)
-    return int(round(n / step) * step)
 
 
 def _warnings(spec: Spec, gate: Dataset | None) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import msgspec
 
@@ -11,13 +12,14 @@ from shiftright import spec as specs
 from shiftright.core.score import Score
 from shiftright.core.spec import Spec
 from shiftright.core.verdict import Calls
-from shiftright.decisions.clauses import ClausePlan, cases_needed, resolvable
+from shiftright.decisions.clauses import ClausePlan, resolvable, units_needed
 from shiftright.decisions.order import arrange, unit_sizes
-from shiftright.decisions.units import CaseScores, Values
+from shiftright.decisions.units import CaseScores, Units, Values
 from shiftright.evals.execution import Execution
 from shiftright.evals.freeze import SMALLEST_PLANNING_SAMPLE, plans
 from shiftright.evals.history import History
 from shiftright.evals.options import Options, Progress, Quiet, Standing
+from shiftright.evals.outlook import provable, sentence
 from shiftright.evals.pool import OrderedPool
 from shiftright.evals.target import Target, resolve
 from shiftright.evals.work import CaseRun
@@ -31,17 +33,19 @@ PLANNED_FOR = "planned_for"
 
 
 class PlannedClause(msgspec.Struct, frozen=True):
-    """One clause's plan. Calls are cases on which the candidate runs; ``needed`` is what the cap asks for where the
-    suite is smaller (None: it suffices). "Equal" is at the good boundary; for a 95 % limit, all calls in time: such
-    a limit tells no gap apart (``resolvable`` None)."""
+    """One clause's plan. Calls are cases on which the candidate runs; ``needed`` are the independent units that the cap
+    asks for where the suite is smaller (None: it suffices), and ``sentence`` says it. "Equal" is at the good boundary;
+    for a 95 % limit, all calls in time. All None for a mean without a limit on each request: it cannot be proven."""
 
     plan: ClausePlan
-    expected_if_equal: float
-    expected_if_bad: float
-    expected_midway: float
+    expected_if_equal: float | None
+    expected_if_bad: float | None
+    expected_midway: float | None
     limit_if_equal: float | None
+    fixed_sample: int | None
     resolvable: float | None
     needed: int | None
+    sentence: str
 
 
 class FeaturePlan(msgspec.Struct, frozen=True):
@@ -104,14 +108,14 @@ async def plan_feature(
     if not reruns and target.dev is not None and target.baseline is not None:
         calls, run_id, cost = await _run_twice(target, settings, records, options, progress or Quiet())
         reruns = known_reruns(target, records)
-    units = len(unit_sizes(target.gate.cases))
-    made = [planned(plan, units) for plan in plans(target.spec, units, reruns=reruns)]
+    units = Units.of(unit_sizes(target.gate.cases))
+    made = [planned(plan, units) for plan in plans(target.spec, units.n, reruns=reruns)]
     return FeaturePlan(
         feature=target.spec.feature,
         baseline=target.baseline.name if target.baseline else None,
         variants=_to_decide(spec, options),
         cases=len(target.gate),
-        units=units,
+        units=units.n,
         sample=len(reruns) if len(reruns) >= SMALLEST_PLANNING_SAMPLE else 0,
         clauses=tuple(made),
         cost_per_call_usd=cost,
@@ -127,10 +131,13 @@ def _to_decide(spec: Spec, options: Options) -> tuple[str, ...]:
     return tuple(others or spec.variants)
 
 
-def planned(clause: ClausePlan, units: int) -> PlannedClause:
+def planned(clause: ClausePlan, units: Units) -> PlannedClause:
     """Expected cost of one clause, by simulating the exact test on the planning sample (or an assumed law)."""
     from shiftright.stats import plan as simulate
 
+    said, size = sentence(clause, units), units.cases / max(units.n, 1)
+    if not provable(clause):
+        return PlannedClause(clause, None, None, None, None, None, None, None, said)
     sample = clause.planning or assumed_law(clause)
     found = simulate(
         sample,
@@ -141,16 +148,18 @@ def planned(clause: ClausePlan, units: int) -> PlannedClause:
         low=clause.low,
         high=clause.high,
     )
-    wanted = cases_needed(clause)
+    wanted = units_needed(clause, share=units.share)
     in_time = clause.kind == "p95_at_most"
     return PlannedClause(
         plan=clause,
-        expected_if_equal=float(wanted) if in_time else found.expected_calls["good"],
-        expected_if_bad=found.expected_calls["bad"],
-        expected_midway=found.expected_calls["middle"],
-        limit_if_equal=None if in_time else 3.81 * clause.variance / clause.gap**2,
+        expected_if_equal=size * (wanted if in_time else found.expected_calls["good"]),
+        expected_if_bad=size * found.expected_calls["bad"],
+        expected_midway=size * found.expected_calls["middle"],
+        limit_if_equal=None if in_time else size * 3.81 * clause.variance / clause.gap**2,
+        fixed_sample=None if clause.fixed_n is None else ceil(size * clause.fixed_n),
         resolvable=None if in_time else resolvable(clause, units),
-        needed=wanted if wanted > units else None,
+        needed=wanted if wanted > units.n else None,
+        sentence=said,
     )
 
 

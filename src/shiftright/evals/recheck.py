@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
+from shiftright.core.counting import counted
 from shiftright.core.spec import Spec
-from shiftright.decisions import words
 from shiftright.decisions.order import Step
 from shiftright.decisions.units import Values
 from shiftright.errors import BaselineStale
@@ -109,7 +109,7 @@ class Recheck:
             if test.update(new - old):
                 raise BaselineStale(
                     f"the baseline no longer scores on {name} what is remembered of it: "
-                    f"{test.mean:+.2f} on {words.counted(test.n)} asked again",
+                    f"{test.mean:+.2f} on {counted(test.n)} asked again",
                     hint="Its remembered answers have been set aside. Run the command again: the baseline runs afresh.",
                 )
 

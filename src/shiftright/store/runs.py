@@ -111,6 +111,15 @@ class Runs:
         with self._database.read() as connection:
             return _read(connection, connection.execute(statement).all())
 
+    def features(self) -> Sequence[str]:
+        """The names of features that have runs."""
+        with self._database.read() as connection:
+            return (
+                connection.execute(sa.select(_runs.feature).distinct().order_by(_runs.feature))
+                .scalars()
+                .all()
+            )
+
     def add_cases(self, cases: Iterable[RunCase]) -> None:
         """All of them in one transaction."""
         rows = case_rows(cases)

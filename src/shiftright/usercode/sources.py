@@ -101,7 +101,10 @@ def _hash(path: Path, size: int) -> str:
 
 
 def _meaning(source: bytes) -> bytes:
-    """Python without comments and layout: a remark is no other feature, and no second chance at a decision."""
+    """Python without comments and layout: a remark is no other feature, and no second chance at a decision.
+
+    Docstrings stay in: a tool's or a model's is part of the prompt (docs/decisions/same-code.md).
+    """
     try:
         return ast.dump(ast.parse(source)).encode("utf-8", "surrogatepass")
     except (SyntaxError, ValueError, RecursionError):

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from shiftright.core.counting import counted
 from shiftright.core.spec import Confidence
-from shiftright.decisions.words import counted
 from shiftright.errors import UsageError
 from shiftright.evals.compare.aa_report import AaReport
 from shiftright.evals.compare.flips import Table, flips

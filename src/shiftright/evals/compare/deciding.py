@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import ceil
 
 import msgspec
 
 from shiftright.core.case import Case
+from shiftright.core.counting import counted
 from shiftright.core.spec import Check, Clause, Confidence
 from shiftright.core.verdict import Calls, CheckRow, Merge, Outcome, Verdict
 from shiftright.decisions import words
@@ -159,9 +161,10 @@ class MetricTest:
 
     @property
     def fixed_sample(self) -> int:
-        """Units a fixed-size test of equal power needs, at the variance seen."""
-        plan, variance = self.plan, self._worst.means.variance
-        return fixed_size(max(variance, 0.05 * plan.gap), plan.gap, plan.alpha, plan.beta)
+        """Cases a fixed-size test of equal power needs, at the variance seen."""
+        plan, means = self.plan, self._worst.means
+        units = fixed_size(max(means.variance, 0.05 * plan.gap), plan.gap, plan.alpha, plan.beta)
+        return ceil(units * means.mean_size)
 
     def row(self, target: str) -> CheckRow:
         """The estimate is of the cases whose values are known, the interval of all: from the worst reading's lower end
@@ -184,6 +187,7 @@ class MetricTest:
             estimate=sum(known) / len(known) if known else None,
             interval=(low, high),
             n=len(self._worst.means),
+            cases=self._worst.means.cases,
             e_block=best.e_block,
         )
 
@@ -271,5 +275,5 @@ def _failures(pairs: Sequence[Pair]) -> list[str]:
     for name, sides in (("old", [p.old for p in pairs]), ("new", [p.new for p in pairs])):
         count = sum(any(failed(row) for row in rows) for rows in sides)
         if count:
-            notes.append(f"{words.counted(count)} failed in the {name} file: scored 0 there")
+            notes.append(f"{counted(count)} failed in the {name} file: scored 0 there")
     return notes

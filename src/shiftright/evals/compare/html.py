@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from shiftright.decisions.words import percent, points
+from shiftright.decisions.words import board_count, percent, points
 from shiftright.evals.compare.findings import CaseChange, Findings
 from shiftright.evals.compare.showing import pairing_line
 from shiftright.evals.report.visible import shown
@@ -27,7 +27,7 @@ def render_html(found: Findings) -> str:
             row.check,
             "–" if row.estimate is None else points(row.estimate, signed=True),
             "–" if row.interval is None else " to ".join(points(end, signed=True) for end in row.interval),
-            row.n,
+            board_count(row.n, row.cases),
             _Answer(row.verdict),
             f"{row.target}: {row.reason}",
         )

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from shiftright.core.case import digest_of
+from shiftright.core.counting import counted
 from shiftright.datasets.result_files import ResultRow
 from shiftright.datasets.result_files.rows import id_of
-from shiftright.decisions.words import counted
 from shiftright.errors import UsageError
 from shiftright.evals.compare.grouping import joined_groups
 

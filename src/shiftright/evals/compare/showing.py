@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shiftright.core.verdict import CheckRow
-from shiftright.decisions.words import points, units
+from shiftright.decisions.words import board_count, points, units
 from shiftright.evals.compare.findings import CaseChange, Findings
 from shiftright.evals.report.visible import short
 
@@ -62,7 +62,7 @@ def check_line(row: CheckRow) -> str:
         interval = " ({} to {})".format(*(points(end, signed=True).rsplit(" ", 1)[0] for end in row.interval))
     estimate = "–" if row.estimate is None else points(row.estimate, signed=True)
     name = short(row.check, 40)
-    return f"{name}: {estimate}{interval} on {row.n}; {row.target}: {row.verdict}, {row.reason}"
+    return f"{name}: {estimate}{interval} on {board_count(row.n, row.cases)}; {row.target}: {row.verdict}, {row.reason}"
 
 
 def case_lines(found: Findings) -> list[str]:

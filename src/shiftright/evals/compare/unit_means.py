@@ -35,6 +35,10 @@ class UnitMeans:
         return self.sums.size
 
     @property
+    def cases(self) -> int:
+        return int(self.sizes.sum())
+
+    @property
     def largest(self) -> int:
         return int(self.sizes.max())
 

@@ -84,7 +84,7 @@ def _replayed(spec: Spec, frozen: Frozen, consumed: list[ConsumedRow], steps: tu
             contract.add([case])
         for test, line in zip(contract.clauses, points, strict=True):
             line.append((start + len(chunk), test.release.e_ship, test.release.e_block))
-    fixed, limit = yardsticks(contract, consumed)
+    fixed, limit = yardsticks(contract)
     return Retraced(
         tuple(
             Trajectory(test.plan.check, test.plan.kind, 1 / test.plan.alpha, 1 / test.plan.beta, tuple(line))

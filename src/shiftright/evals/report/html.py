@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from shiftright.core.answer import Answer
+from shiftright.core.counting import counted
 from shiftright.core.verdict import CheckRow
 from shiftright.decisions import words
 from shiftright.evals.report.changes import CaseView
@@ -62,6 +63,7 @@ def _row(row: CheckRow) -> dict[str, Any]:
         "estimate": words.quantity(row.clause, row.estimate, score),
         "interval": interval,
         "level": words.percent(row.level),
+        "cases": words.board_count(row.n, row.cases),
     }
 
 
@@ -110,7 +112,7 @@ def _template() -> Any:
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters["counted"] = words.counted
+    environment.filters["counted"] = counted
     environment.filters["percent"] = words.percent
     environment.filters["points"] = lambda value: words.points(value, signed=True)
     environment.filters["seconds"] = lambda value: "–" if value is None else words.amount(value, "latency")

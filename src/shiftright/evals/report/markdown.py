@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shiftright.core.answer import Answer
+from shiftright.core.counting import counted
 from shiftright.decisions import words
 from shiftright.evals.report.changes import CaseView
 from shiftright.evals.report.gather import RunReport
@@ -59,7 +60,7 @@ def _board(report: RunReport) -> Iterator[str]:
         if row.interval is not None:
             low, high = (words.quantity(row.clause, end, score) for end in row.interval)
             measured += f" ({low} to {high})"
-        cells = (row.check, row.target, measured, f"{row.n:,}", row.reason)
+        cells = (row.check, row.target, measured, words.board_count(row.n, row.cases), row.reason)
         check, target, value, n, why = map(_text, cells)
         yield f"| **{check}** | {target} | {value} | {n} | {SIGN[row.verdict]} {row.verdict} | {why} |"
     if len(report.rows) > MOST_ROWS:
@@ -70,7 +71,7 @@ def _board(report: RunReport) -> Iterator[str]:
 def _cases(name: str, cases: Sequence[CaseView], most: int) -> Iterator[str]:
     if not cases:
         return
-    count = f"{words.counted(len(cases))} {name}"
+    count = f"{counted(len(cases))} {name}"
     yield f"<details><summary>{count}</summary>"
     yield ""
     yield "| case | input | before | now |"
@@ -87,13 +88,13 @@ def _cases(name: str, cases: Sequence[CaseView], most: int) -> Iterator[str]:
 
 def _footer(report: RunReport) -> str:
     calls = report.calls
-    said = [words.counted(calls.made, "call")]
+    said = [counted(calls.made, "call")]
     if calls.baseline_made:
         said.append(f"{calls.baseline_made:,} of the baseline")
     if calls.cached:
-        said.append(f"{words.counted(calls.cached, 'answer')} reused")
+        said.append(f"{counted(calls.cached, 'answer')} reused")
     if calls.fixed_sample is not None:
-        said.append(f"a fixed-size test needs {words.counted(calls.fixed_sample)}")
+        said.append(f"a fixed-size test needs {counted(calls.fixed_sample)}")
     cost = report.run.cost_usd
     said.append("cost unknown" if cost is None else f"{cost:.4g} USD")
     return f"{_text(' · '.join(said))} · {_text(report.run.id)} · {_code(report.command)}"
