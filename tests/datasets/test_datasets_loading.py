@@ -180,7 +180,7 @@ def test_formulas_and_numbers_in_csv_are_text_and_round_trip(tmp_path: Path, cel
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("input,expected\na\n", 2, "1 cells under 2 columns"),
+        ("input,expected\na\n", 2, "1 cell under 2 columns"),
         ("input,input\na,b\n", 1, "two columns are called 'input'"),
         ("id,expected\na,b\n", 1, "no input column"),
         ('input\n"a\n', 2, "not CSV"),

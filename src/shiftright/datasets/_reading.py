@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from shiftright.core.counting import counted
 from shiftright.core.yaml_text import Map, Seq, decode, parse
 from shiftright.errors import DatasetError
 
@@ -119,7 +120,7 @@ def _check_header(header: list[str], file: Path) -> None:
 def _csv_row(header: list[str], cells: list[str], file: Path, line: int) -> dict[str, Any]:
     """Columns that are no key of a case make up the input, when there is no input column."""
     if len(cells) != len(header):
-        message = f"{len(cells)} cells under {len(header)} columns"
+        message = f"{counted(len(cells), 'cell')} under {counted(len(header), 'column')}"
         raise DatasetError(message, file=file, line=line, hint='Put cells with commas in "quotes".')
     row: dict[str, Any] = dict(zip(header, cells, strict=True))
     if "input" not in row and "messages" not in row:

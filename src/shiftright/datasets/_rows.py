@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from shiftright.core.case import Case, Message
+from shiftright.core.counting import counted
 from shiftright.core.yaml_text import plain
 from shiftright.datasets._reading import COLUMNS, MAX_CASE_BYTES, Row, too_large
 from shiftright.errors import DatasetError
@@ -57,8 +58,10 @@ def _name(cases: list[Case], unnamed: dict[str, list[int]], taken: Container[str
         repeats += len(places) - 1
     if not repeats:
         return []
-    verb = "case repeats" if repeats == 1 else "cases repeat"
-    return [f"{repeats} {verb} the input of another; those with one input count as one unit (same group)."]
+    verb = "repeats" if repeats == 1 else "repeat"
+    return [
+        f"{counted(repeats, 'case')} {verb} the input of another; those with one input count as one unit (same group)."
+    ]
 
 
 def _case(row: dict[str, Any], file: Path, line: int) -> Case:

@@ -11,6 +11,7 @@ import msgspec
 from shiftright import features
 from shiftright.core.answer import Answer, Failure
 from shiftright.core.case import Case
+from shiftright.core.counting import counted
 from shiftright.core.spec import Spec
 from shiftright.errors import CapReached, ProviderError
 from shiftright.evals.target import Side
@@ -118,7 +119,7 @@ class Caller:
         tally = self._tally
         if self._max_calls is not None and tally.made + tally.baseline_made >= self._max_calls:
             raise CapReached(
-                f"the cap of {self._max_calls} calls is reached",
+                f"the cap of {counted(self._max_calls, 'call')} is reached",
                 hint="Nothing is lost: run again with a higher --max-calls to go on from here.",
             )
         if self._is_baseline:

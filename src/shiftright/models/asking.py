@@ -23,6 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from shiftright.core.answer import Usage
+from shiftright.core.counting import counted
 from shiftright.errors import AnswerMalformed
 from shiftright.models.chat import messages_of
 from shiftright.models.layers import usage_of
@@ -97,7 +98,7 @@ async def ask(
             continue
         return Asked(value, text, used, cost, calls, response.finish_reason)
     raise AnswerMalformed(
-        f"the answer did not have the asked shape in {retries + 1} attempts: {complaint}",
+        f"the answer did not have the asked shape in {counted(retries + 1, 'attempt')}: {complaint}",
         hint=f"The last answer began: {text[:200]!r}",
     )
 

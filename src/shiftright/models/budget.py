@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from shiftright.core.counting import counted
 from shiftright.errors import CapReached, UsageError
 
 
@@ -32,7 +33,7 @@ class Budget:
         with self._lock:
             if self.max_calls is not None and self.calls >= self.max_calls:
                 raise CapReached(
-                    f"the cap of {self.max_calls} model calls is reached",
+                    f"the cap of {counted(self.max_calls, 'model call')} is reached",
                     hint="Everything so far is kept. Raise --max-calls and run again to go on.",
                 )
             if self.max_cost_usd is not None:

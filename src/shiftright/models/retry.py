@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from shiftright.core.counting import counted
 from shiftright.errors import Error, ModelTimeout, ProviderError
 from shiftright.models.failures import CAUGHT, translate
 
@@ -53,7 +54,7 @@ async def attempt(
             failure, again = translate(error, model)
             if limit.expired():
                 failure = ModelTimeout(
-                    f"{model} gave no complete answer in {perf_counter() - began:.3g} s ({number} attempts)",
+                    f"{model} gave no complete answer in {perf_counter() - began:.3g} s ({counted(number, 'attempt')})",
                     hint="Give the variant a longer `timeout:` (seconds) if the model is that slow.",
                 )
             wait = _wait(failure, number, policy)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from shiftright.core.counting import counted
 from shiftright.datasets.result_files.rows import ResultFile, ResultRow, number_of, score_of
 from shiftright.datasets.result_files.source import Source
 from shiftright.errors import DatasetError
@@ -30,7 +31,7 @@ class JUnit:
                 skipped += 1
             else:
                 rows.append(_row(case))
-        warnings = (f"{skipped} skipped tests are left out.",) if skipped else ()
+        warnings = (f"{counted(skipped, 'skipped test')} left out.",) if skipped else ()
         return ResultFile("junit", tuple(rows), (), warnings)
 
 

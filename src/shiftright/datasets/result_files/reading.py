@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from shiftright import plugins
+from shiftright.core.counting import counted
 from shiftright.datasets.result_files.rows import ResultFile, ResultRow
 from shiftright.datasets.result_files.source import Reader, Source
 from shiftright.errors import DatasetError
@@ -53,7 +54,9 @@ def finished(found: ResultFile) -> ResultFile:
     if max(seen.values()) > 1:
         rows = _counted(rows)
         several = len({case_id for (case_id, _), times in seen.items() if times > 1})
-        warnings.append(f"{several} case ids stand more than once: read as repeats, in file order.")
+        warnings.append(
+            f"{counted(several, 'case id')} with more than one row: read as repeats, in file order."
+        )
     if not any(row.scores for row in rows) and any(row.expected is not None for row in rows):
         rows = [_exact(row) for row in rows]
         warnings.append("The file has no scores: outputs are compared with what is expected (exact match).")

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from shiftright.core.counting import counted
 from shiftright.core.yaml_text import decode
 from shiftright.datasets.result_files.rows import (
     ResultFile,
@@ -134,7 +135,7 @@ def csv_records(source: Source) -> tuple[list[dict[str, Any]], list[int]]:
         records, lines = [], []
         for cells in reader:
             if cells and len(cells) != len(names):
-                message = f"{len(cells)} cells under {len(names)} columns"
+                message = f"{counted(len(cells), 'cell')} under {counted(len(names), 'column')}"
                 raise source.error(message, line=reader.line_num, hint="Is the file complete?")
             if any("\0" in cell for cell in cells):
                 hint = "Is the file complete, and UTF-8?"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 from math import ceil, log10
 
+from shiftright.core.counting import counted
 from shiftright.evals.report.evidence import Trajectory
 
 WIDTH, HEIGHT = 520, 150
@@ -35,7 +36,7 @@ def chart(line: Trajectory) -> str:
         return " ".join(f"{x(point[0]):.1f},{y(point[side]):.1f}" for point in line.points)
 
     title = escape(f"{line.check}, {line.clause}: evidence by cases used")
-    last = line.points[-1]
+    last, most = line.points[-1], counted(most_cases, "case")
     marks = "".join(
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(10.0**p):.1f}" y2="{y(10.0**p):.1f}"/>'
         f'<text class="tick" x="{LEFT - 6}" y="{y(10.0**p) + 3:.1f}" text-anchor="end">{_power(p)}</text>'
@@ -49,7 +50,7 @@ def chart(line: Trajectory) -> str:
         f'<circle class="ship" cx="{x(last[0]):.1f}" cy="{y(last[1]):.1f}" r="3"/>'
         f'<circle class="block" cx="{x(last[0]):.1f}" cy="{y(last[2]):.1f}" r="3"/>'
         f'<text class="tick" x="{LEFT}" y="{HEIGHT - 6}">0</text>'
-        f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{most_cases:,} cases</text></svg>'
+        f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{most}</text></svg>'
     )
 
 
