@@ -23,8 +23,8 @@ from shiftright.store.upgrade import MIGRATIONS, upgrade
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "9000"
+down_revision = "{head}"
 def upgrade():
     op.add_column("answers", sa.Column("note", sa.Text))
     op.execute("UPDATE answers SET note = feature")
@@ -36,9 +36,9 @@ def engine_of(url: str) -> sa.Engine:
     return sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
 
 
-def migrate_to_0002(url: str, folder: Path, then: str = "pass") -> Path | None:
+def migrate_further(url: str, folder: Path, then: str = "pass") -> Path | None:
     shutil.copytree(MIGRATIONS, folder / "migrations")
-    (folder / "migrations" / "versions" / "v0002_next.py").write_text(NEXT.format(then=then))
+    (folder / "migrations" / "versions" / "v9000_next.py").write_text(NEXT.format(then=then, head=schema.HEAD))
     database = Database(dialect_of(url), create=False)
     try:
         return upgrade(database, migrations=folder / "migrations")
@@ -46,7 +46,7 @@ def migrate_to_0002(url: str, folder: Path, then: str = "pass") -> Path | None:
         database.close()
 
 
-def test_0001_from_nothing_makes_the_tables_of_the_schema(url: str) -> None:
+def test_from_nothing_makes_the_tables_of_the_schema(url: str) -> None:
     open_records(url).close()
     engine = engine_of(url)
     with engine.connect() as connection:
@@ -76,7 +76,7 @@ def test_a_migration_keeps_the_rows_and_a_backup_of_the_file(url: str, tmp_path:
     a = stored()
     with open_records(url) as records:
         records.answers.put([a])
-    backup = migrate_to_0002(url, tmp_path)
+    backup = migrate_further(url, tmp_path)
     engine = engine_of(url)
     with engine.connect() as connection:
         assert connection.execute(sa.text("SELECT note FROM answers")).scalars().all() == ["triage"]
@@ -96,7 +96,7 @@ def test_a_migration_that_fails_changes_nothing(url: str, tmp_path: Path) -> Non
     with open_records(url) as records:
         records.answers.put([a])
     with pytest.raises(StoreError):
-        migrate_to_0002(url, tmp_path, then='op.execute("SELECT * FROM nowhere")')
+        migrate_further(url, tmp_path, then='op.execute("SELECT * FROM nowhere")')
     with open_records(url) as records:
         assert records.answers.by_ids([a.id]) == {a.id: a}
     if url.startswith("sqlite"):
@@ -110,7 +110,7 @@ def test_a_backup_that_cannot_be_written_stops_the_migration(tmp_path: Path) -> 
     url = f"sqlite:///{tmp_path / ('r' * 230)}"  # the file's name leaves no room for the backup's
     open_records(url).close()
     with pytest.raises(StoreError, match="no backup could be written"):
-        migrate_to_0002(url, tmp_path)
+        migrate_further(url, tmp_path)
     open_records(url, create=False).close()
 
 
@@ -125,7 +125,7 @@ def changed(records: Records, url: str) -> str:
 
 def test_records_of_a_newer_version_are_left_alone(changed: str) -> None:
     with pytest.raises(
-        StoreError, match=r"newer shiftright \(schema 0042; this one knows up to 0001\)"
+        StoreError, match=rf"newer shiftright \(schema 0042; this one knows up to {schema.HEAD}\)"
     ) as error:
         open_records(changed)
     assert "pip install -U shiftright" in str(error.value.hint)
@@ -150,7 +150,7 @@ def test_the_database_of_something_else_is_left_alone(url: str, tmp_path: Path) 
 def test_a_backup_is_an_ordinary_sqlite_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'records.db'}"
     open_records(url).close()
-    backup = migrate_to_0002(url, tmp_path)
+    backup = migrate_further(url, tmp_path)
     assert backup is not None
     connection = sqlite3.connect(backup)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
