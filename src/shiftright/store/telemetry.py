@@ -24,8 +24,9 @@ class TelemetryStore(Protocol):
         """Where it is, for people."""
         ...
 
-    def append(self, spans: Sequence[SpanRow]) -> None:
-        """Durable when this returns. A span that is there already (same trace and span id) is not stored twice."""
+    def append(self, spans: Sequence[SpanRow]) -> Sequence[SpanRow]:
+        """Durable when this returns. A span that is there already (same trace and span id) is not stored twice;
+        what was new is returned."""
         ...
 
     def traces(
