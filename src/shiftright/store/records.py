@@ -11,10 +11,12 @@ from shiftright.errors import UsageError
 if TYPE_CHECKING:
     from shiftright.store.answers import Answers
     from shiftright.store.database import Database, Dialect
+    from shiftright.store.keys import Keys
     from shiftright.store.ledger import Ledger
     from shiftright.store.model_cache import ModelCache
     from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
     from shiftright.store.runs import Runs
+    from shiftright.store.spend import Spend
 
 
 class Records:
@@ -24,18 +26,24 @@ class Records:
     runs: Runs
     ledger: Ledger
     model_cache: ModelCache
+    keys: Keys
+    spend: Spend
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
+        from shiftright.store.keys import Keys
         from shiftright.store.ledger import Ledger
         from shiftright.store.model_cache import ModelCache
         from shiftright.store.runs import Runs
+        from shiftright.store.spend import Spend
 
         self._database = database
         self.answers = Answers(database)
         self.runs = Runs(database)
         self.ledger = Ledger(database)
         self.model_cache = ModelCache(database)
+        self.keys = Keys(database)
+        self.spend = Spend(database)
 
     @property
     def place(self) -> str:

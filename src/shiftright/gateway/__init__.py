@@ -1,0 +1,1 @@
+"""The data plane: what stands in front of models and features on live traffic."""
