@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shiftright.store.reviews import Reviews
     from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
     from shiftright.store.runs import Runs
+    from shiftright.store.scores import Scores
     from shiftright.store.spend import Spend
 
 
@@ -32,6 +33,7 @@ class Records:
     reviews: Reviews
     keys: Keys
     spend: Spend
+    scores: Scores
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
@@ -41,6 +43,7 @@ class Records:
         from shiftright.store.model_cache import ModelCache
         from shiftright.store.reviews import Reviews
         from shiftright.store.runs import Runs
+        from shiftright.store.scores import Scores
         from shiftright.store.spend import Spend
 
         self._database = database
@@ -52,6 +55,7 @@ class Records:
         self.reviews = Reviews(database)
         self.keys = Keys(database)
         self.spend = Spend(database)
+        self.scores = Scores(database)
 
     @property
     def place(self) -> str:

@@ -166,3 +166,14 @@ class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
     resolution: dict[str, Any] | None = None
     reviewer: str | None = None
     resolved_at: float | None = None
+
+
+class ScoreRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A Score of a live trace. ``author`` is the reviewer of a human score, else ""."""
+
+    trace_id: str
+    feature: str
+    score: Score
+    created_at: float
+    variant: str = ""
+    author: str = ""
