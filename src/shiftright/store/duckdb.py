@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from shiftright.core.trace import Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Rollup, SpanRow, TraceFilter, TracePage, TraceRow
 from shiftright.errors import StoreError, UsageError
 from shiftright.store import duckdb_columns as columns
 from shiftright.store import duckdb_sql as sql
@@ -81,8 +81,10 @@ class DuckDBTelemetry:
         before = _place(cursor) if cursor else None
         with self._explained(), self._cursor() as reading:
             found = self._matching(reading, where or _NOTHING, limit + 1, before)
-            page = [(high, low) for high, low, _, _ in found[:limit]]
-            data = tuple(map(columns.trace_row, reading.execute(*sql.rows(page)).fetchall())) if page else ()
+            data: tuple[TraceRow, ...] = ()
+            if page := found[:limit]:
+                rows = reading.execute(*sql.rows(*_ids_and_extent(page))).fetchall()
+                data = tuple(map(columns.trace_row, rows))
         more = f"{data[-1].start_ns}-{data[-1].trace_id}" if len(found) > limit and data else None
         return TracePage(data, more)
 
@@ -116,9 +118,7 @@ class DuckDBTelemetry:
                 found = self._matching(cursor, where or _NOTHING, _EXPORTED_AT_ONCE, before)
                 if not found:
                     return
-                ids = [(high, low) for high, low, _, _ in found]
-                first, last = min(row[2] for row in found), max(row[3] for row in found)
-                rows = cursor.execute(*sql.spans_of(ids, first, last)).fetchall()
+                rows = cursor.execute(*sql.spans_of(*_ids_and_extent(found))).fetchall()
             yield list(map(columns.span_row, rows))
             high, low, start, _ = found[-1]
             before = (start, high, low)
@@ -273,6 +273,14 @@ class DuckDBTelemetry:
             file=self._path,
             hint="See that the disk has room and the folder can be written.",
         )
+
+
+def _ids_and_extent(
+    found: Sequence[tuple[int, int, int, int]],
+) -> tuple[list[tuple[int, int]], int, int]:
+    """Ids, the first start and the last end."""
+    ids = [(high, low) for high, low, _, _ in found]
+    return ids, min(row[2] for row in found), max(row[3] for row in found)
 
 
 def _without_repeats(spans: Sequence[SpanRow]) -> Sequence[SpanRow]:

@@ -190,8 +190,8 @@ def _ids(ids: Sequence[tuple[int, int]]) -> Statement:
     ]
 
 
-def rows(ids: Sequence[tuple[int, int]]) -> Statement:
-    """The fields of TraceRow but the id, after the two halves of it."""
+def rows(ids: Sequence[tuple[int, int]], since_ns: int, until_ns: int) -> Statement:
+    """The fields of TraceRow but the id, after the two halves of it; all spans begin in [since, until]."""
     condition, given = _ids(ids)
     sql = f"""
         SELECT trace_hi, trace_lo, arg_min(name, rank), min(start_ns), {_DURATION_MS},
@@ -199,10 +199,10 @@ def rows(ids: Sequence[tuple[int, int]]) -> Statement:
             max("user"), max(session), split_part(coalesce({_MODELS}, ''), chr(10), 1),
             sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT, {_COST},
             arg_min(input, rank), arg_min(output, rank), {_ERROR}
-        FROM parts WHERE {condition} GROUP BY trace_hi, trace_lo
+        FROM parts WHERE start_ns BETWEEN ? AND ? AND {condition} GROUP BY trace_hi, trace_lo
         ORDER BY min(start_ns) DESC, trace_hi DESC, trace_lo DESC
     """  # noqa: S608  parameters only
-    return sql, given
+    return sql, [since_ns, until_ns, *given]
 
 
 def spans_of(ids: Sequence[tuple[int, int]], since_ns: int, until_ns: int) -> Statement:
