@@ -74,7 +74,7 @@ def text_of(value: Any) -> str:
     """What a person would read of an input: its text, the last thing said in a conversation, other data as JSON."""
     if isinstance(value, str):
         return value
-    if _is_conversation(value):
+    if is_conversation(value):
         said = [_text(turn) for turn in value if turn.get("role") == "user"]
         return str(said[-1] if said else _text(value[-1]))
     return msgspec.json.encode(value, order="sorted").decode("utf-8", "replace")
@@ -100,9 +100,9 @@ def _data(text: str) -> Any:
 
 def _conversation(given: Any) -> tuple[str | None, Any]:
     """(system message, the rest): a single user message is the text it is."""
-    if isinstance(given, dict) and _is_conversation(given.get("messages")):
+    if isinstance(given, dict) and is_conversation(given.get("messages")):
         given = given["messages"]
-    if not _is_conversation(given):
+    if not is_conversation(given):
         return None, given
     turns = [_turn(message) for message in given]
     systems = [_text(turn) for turn in turns if turn["role"] in ("system", "developer")]
@@ -117,9 +117,9 @@ def _answer(answered: Any) -> Any:
     """The last message's text, as data where it is a JSON object or list."""
     if isinstance(answered, dict) and ("content" in answered or "parts" in answered) and "role" in answered:
         answered = [answered]
-    if _is_conversation(answered):
+    if is_conversation(answered):
         last = _turn(answered[-1])
-        if not isinstance(last["content"], str) or len(last) > 2:
+        if not isinstance(last["content"], str) or last.get("tool_calls"):
             return last
         answered = last["content"]
     if isinstance(answered, str) and answered.lstrip()[:1] in ("{", "["):
@@ -127,7 +127,7 @@ def _answer(answered: Any) -> Any:
     return answered
 
 
-def _is_conversation(value: Any) -> bool:
+def is_conversation(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
@@ -144,14 +144,11 @@ def _turn(message: dict[str, Any]) -> dict[str, Any]:
     """A message in OpenAI's shape: OpenTelemetry's text parts as one text, other parts as they are."""
     if "parts" not in message:
         content = message["content"]
-        texts = (
-            [part.get("text") for part in content if isinstance(part, dict)]
-            if isinstance(content, list)
-            else []
-        )
-        if texts and len(texts) == len(content) and all(isinstance(text, str) for text in texts):
-            return {**message, "content": "".join(texts)}
-        return message
+        parts = content if isinstance(content, list) else []
+        texts = [
+            part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)
+        ]
+        return {**message, "content": "".join(texts)} if texts and len(texts) == len(parts) else message
     parts = message["parts"]
     plain = isinstance(parts, list) and all(
         isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("content"), str)

@@ -79,10 +79,16 @@ def take(records: Records, lookup: Lookup, given: Given) -> FeedbackRow:
         idempotency_key=None if key is None else f"{given.trace_id}:{key}",
     )
     stored = records.feedback.add(row)
-    if given.complains:
+    if given.complains and not _reviewed(records, stored):
         subject = {"feedback": [stored.id]} | (subject_of(told) if told else {})
         records.reviews.open("complaint", subject, feature=stored.feature, trace_id=stored.trace_id)
     return stored
+
+
+def _reviewed(records: Records, stored: FeedbackRow) -> bool:
+    """Has a review of it been opened? A request sent again must not open what a person has closed."""
+    reviews = records.reviews.list(None, kind="complaint", trace_id=stored.trace_id).data
+    return any(stored.id in review.subject.get("feedback", ()) for review in reviews)
 
 
 def settle(records: Records, lookup: Lookup) -> int:
@@ -90,14 +96,15 @@ def settle(records: Records, lookup: Lookup) -> int:
     found = 0
     for trace_id in records.feedback.unlinked():
         told = exchange(lookup(trace_id))
-        if told is None or not told.feature:
+        if told is None:
             continue
         for review in records.reviews.list(trace_id=trace_id).data:
-            if not review.feature:
+            if "input" not in review.subject:
                 subject = subject_of(told) | review.subject
                 records.reviews.change(review.id, feature=told.feature, subject=subject)
-        records.feedback.link(trace_id, told.feature)
-        found += 1
+        if told.feature:
+            records.feedback.link(trace_id, told.feature)
+            found += 1
     return found
 
 

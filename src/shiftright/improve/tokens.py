@@ -16,8 +16,8 @@ _DIGITS = 32
 
 
 def secret(settings: Settings) -> bytes:
-    """What tokens are signed with: drawn from the server's key, so that every replica with that key agrees; without one,
-    a random secret in the project's home folder that only its owner can read.
+    """What tokens are signed with: drawn from the server's key, so that every replica with that key agrees; without
+    one, a random secret in the project's home folder that only its owner can read.
 
     Raises:
         StoreError: when the folder cannot be written.
