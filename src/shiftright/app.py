@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import os
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
+from shiftright.errors import UsageError
 from shiftright.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +23,14 @@ if TYPE_CHECKING:
     from shiftright.store import Records
 
 Result = TypeVar("Result")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server that answers: where, the key that opens it (None: none is asked for), and its process."""
+
+    url: str
+    key: str | None
+    pid: int
 
 
 class App:
@@ -88,6 +100,46 @@ class App:
         from shiftright.evals.planning import plan_feature
 
         return await plan_feature(feature, self.settings, self.records, options, progress)
+
+    async def serve(self, host: str, port: int, ready: Callable[[Served], None]) -> None:
+        """Gateway, trace intake, API and pages in this process, until SIGTERM or SIGINT.
+
+        Args:
+            port: 0 takes a free one.
+            ready: called once requests are answered.
+
+        Raises:
+            UsageError: the address cannot be had, or is reached from elsewhere and nothing asks for a key.
+            SpecError: ``shiftright.yaml`` cannot be read.
+            StoreError: records or telemetry cannot be opened.
+        """
+        from shiftright import gateway
+        from shiftright.gateway.serving import bind, ended_by_signals, published, serve
+        from shiftright.store.intake import Intake
+        from shiftright.store.telemetry import open_telemetry
+        from shiftright.web.application import application
+        from shiftright.web.site import Site
+
+        settings, records = self.settings, self.records
+        access = gateway.Access(records, settings.key)
+        if not access.needs_key and not gateway.is_loopback(host):
+            raise UsageError(
+                f"{host} is reached from other machines, and nothing asks them for a key",
+                hint="Set SHIFTRIGHT_KEY, or: shiftright key create NAME",
+            )
+        router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
+        sock = bind(host, port)
+        telemetry = open_telemetry(settings.telemetry_url)
+        intake = Intake(telemetry)
+        site = Site(settings, records, telemetry, intake, settings.key)
+        plane = gateway.Gateway(router, access, intake, application(site))
+        try:
+            with sock, published(settings.home, sock, host) as url:
+                served = Served(url, settings.key, os.getpid())
+                await serve(plane, sock, lambda: ready(served), ended_by_signals())
+        finally:
+            intake.close()
+            telemetry.close()
 
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""

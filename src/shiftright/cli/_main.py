@@ -17,11 +17,13 @@ from shiftright.cli.demo import demo
 from shiftright.cli.doctor import doctor
 from shiftright.cli.eval import eval_
 from shiftright.cli.init import init
+from shiftright.cli.key import key
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
 from shiftright.cli.report import report
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
+from shiftright.cli.serve import serve
 from shiftright.cli.show import show
 from shiftright.errors import Error, UsageError
 
@@ -55,9 +57,11 @@ for _function, _name in (
     (report, "report"),
     (next_, "next"),
     (doctor, "doctor"),
+    (serve, "serve"),
     (demo, "demo"),
 ):
     app.command(_name)(_function)
+app.add_typer(key, name="key")
 
 
 def _version(wanted: bool) -> None:

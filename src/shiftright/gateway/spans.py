@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from shiftright.core.answer import Answer, Span
+from shiftright.core.answer import Span
 from shiftright.core.trace import Operation, SpanRow
 from shiftright.tracing import attributes as names
 
@@ -63,6 +63,7 @@ class Record(msgspec.Struct):
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: float | None = 0.0
+    charged_usd: float = 0.0
     status: int = 200
     error: str | None = None
     attempts: int = 0
@@ -71,6 +72,8 @@ class Record(msgspec.Struct):
     first_byte_ns: int = 0
     response_id: str = ""
     finish_reason: str = ""
+    children: list[SpanRow] = []
+    """Steps below the root."""
 
     def row(self) -> SpanRow:
         ids = self.ids
@@ -117,3 +120,59 @@ class Record(msgspec.Struct):
             output=self.output,
             attributes=kept,
         )
+
+
+def rows_of(record: Record, spans: tuple[Span, ...]) -> list[SpanRow]:
+    """The steps of a feature call below its root. Only model calls carry tokens and cost."""
+    ids = [os.urandom(8).hex() for _ in spans]
+    return [
+        _child(record, span, ids[index], record.ids.span_id if span.parent < 0 else ids[span.parent])
+        for index, span in enumerate(spans)
+    ]
+
+
+def _child(record: Record, span: Span, span_id: str, parent: str) -> SpanRow:
+    kept = dict(span.attributes)
+    operation = _OPERATIONS.get(str(kept.pop(names.OPERATION, "")), "other")
+    asks = operation in ("chat", "embeddings")
+    cost = kept.pop(names.COST_USD, None if asks and span.error is None else 0.0)
+    return SpanRow(
+        trace_id=record.ids.trace_id,
+        span_id=span_id,
+        parent_span_id=parent,
+        name=span.name,
+        start_ns=record.start_ns + span.start_us * 1000,
+        end_ns=record.start_ns + max(span.start_us, span.end_us) * 1000,
+        operation=operation,
+        error=span.error,
+        service=_SERVICE,
+        feature=record.feature,
+        variant=record.variant,
+        user=record.user,
+        session=record.session,
+        provider=str(kept.pop(names.PROVIDER, "")),
+        model=str(kept.pop(names.RESPONSE_MODEL, None) or kept.get(names.REQUEST_MODEL, "")),
+        input_tokens=int(kept.pop(names.INPUT_TOKENS, 0)),
+        output_tokens=int(kept.pop(names.OUTPUT_TOKENS, 0)),
+        cached_tokens=int(kept.pop(names.CACHE_READ_TOKENS, 0)),
+        reasoning_tokens=int(kept.pop(names.REASONING_TOKENS, 0)),
+        cost_usd=cost,
+        input=_json(kept.pop(names.INPUT_MESSAGES, "") or kept.pop(names.TOOL_CALL_ARGUMENTS, "")),
+        output=_json(kept.pop(names.OUTPUT_MESSAGES, "") or kept.pop(names.TOOL_CALL_RESULT, "")),
+        attributes=kept,
+    )
+
+
+def _json(value: Any) -> str:
+    """What our own spans hold is JSON text already, or a plain value."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+_OPERATIONS: dict[str, Operation] = {
+    "chat": "chat",
+    "embeddings": "embeddings",
+    "execute_tool": "tool",
+    "invoke_agent": "agent",
+    "retrieval": "retrieval",
+    "guardrail": "guardrail",
+}

@@ -1,0 +1,1 @@
+"""Providers that do not speak the caller's protocol, through pydantic-ai."""
