@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -106,8 +107,46 @@ def _amount(key: str, value: Any) -> float:
     return float(found[1])
 
 
-@lru_cache(maxsize=4096)
+# No model's price changes with the length of the prompt below this many tokens, so there it is a straight line.
+_STRAIGHT_BELOW = 32_000
+_PRICES_HOLD_S = 600
+
+
 def _list_price(model: str, provider: str | None, base_url: str | None, usage: Usage) -> float | None:
+    if usage.input_tokens >= _STRAIGHT_BELOW or usage.cached_tokens > usage.input_tokens:
+        return _looked_up(model, provider, base_url, usage)
+    # Looking a price up takes 100 µs, which is half of what a request may take; some prices depend on the hour.
+    line = _price_line(model, provider, base_url, int(time.time() // _PRICES_HOLD_S))
+    if line is None:
+        return None
+    call, fresh, cached, output = line
+    uncached = usage.input_tokens - usage.cached_tokens
+    return call + (uncached * fresh + usage.cached_tokens * cached + usage.output_tokens * output) / 1e6
+
+
+@lru_cache(maxsize=1024)
+def _price_line(
+    model: str, provider: str | None, base_url: str | None, period: int
+) -> tuple[float, float, float, float] | None:
+    """USD of a call, and of a million tokens fresh, cached and answered."""
+    half, whole = 10_000, 20_000
+    shorter = _looked_up(model, provider, base_url, Usage(half))
+    longer = _looked_up(model, provider, base_url, Usage(whole))
+    cached = _looked_up(model, provider, base_url, Usage(whole, 0, half))
+    answered = _looked_up(model, provider, base_url, Usage(half, half))
+    if shorter is None or longer is None or cached is None or answered is None:
+        return None
+    each = round(longer - shorter, 12)
+    per_million = 1e6 / half
+    return (
+        round(shorter - each, 12),
+        each * per_million,
+        round(cached - shorter, 12) * per_million,
+        round(answered - shorter, 12) * per_million,
+    )
+
+
+def _looked_up(model: str, provider: str | None, base_url: str | None, usage: Usage) -> float | None:
     # The data shipped with genai-prices; without its updater it never uses the network. The usage is already
     # extracted with the API's own flavour by pydantic-ai, so cached tokens are inside input_tokens here.
     from genai_prices import Usage as Priced

@@ -222,16 +222,19 @@ def _meaning(
     stated = found.pop("operation", None)
     operation = _operation(stated, found, rest)
     fields["operation"] = operation
-    usage = {field: found.pop(field) for field in _TOKENS if field in found}
+    usage: dict[str, tuple[int, str, Any]] = {field: found.pop(field) for field in _TOKENS if field in found}
     stated_cost = found.pop("cost_usd", None)
     if operation in MODEL_CALLS and names.USAGE_ON not in rest:
         _set_usage(fields, usage, rest)
         fields["cost_usd"] = None if stated_cost is None else _amount(stated_cost[2])
     else:
-        fields["cost_usd"] = _amount(stated_cost[2]) or 0.0 if _is_ours(stated_cost) else 0.0
+        fields["cost_usd"] = 0.0
         rest.update({name: value for _, name, value in usage.values()})
-        if stated_cost is not None and not _is_ours(stated_cost):
-            rest[stated_cost[1]] = stated_cost[2]
+        if stated_cost is not None:
+            if stated_cost[1] == names.COST_USD:  # ours never says a cost twice
+                fields["cost_usd"] = _amount(stated_cost[2])
+            else:
+                rest[stated_cost[1]] = stated_cost[2]
     if (identifier := found.pop("response_id", None)) is not None:
         rest[names.RESPONSE_ID] = identifier[2]
     for field, messages in messages_of(flat).items():
@@ -241,10 +244,6 @@ def _meaning(
     for field, (_, _, value) in found.items():
         fields[field] = value if isinstance(value, str) else _encode(value).decode()
     return Meaning(fields, rest)
-
-
-def _is_ours(cost: tuple[int, str, Any] | None) -> bool:
-    return cost is not None and cost[1] == names.COST_USD
 
 
 def _operation(
