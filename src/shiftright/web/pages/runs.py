@@ -1,0 +1,44 @@
+"""Runs, and one of them: its report, live while it runs, with a person's judgement of each case."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from markupsafe import Markup
+
+from shiftright.errors import UsageError
+from shiftright.evals.report.gather import gather
+from shiftright.evals.report.html import blocks
+from shiftright.web import rendering
+from shiftright.web.api.traces import Text
+from shiftright.web.problems import NotFound
+from shiftright.web.site import Site
+
+MOST_RUNS = 100
+
+
+def router(site: Site) -> APIRouter:
+    router = APIRouter(prefix="/runs", include_in_schema=False)
+
+    @router.get("")
+    def list_runs(request: Request, feature: Text = None) -> Response:
+        rows = site.records.runs.list(feature or None, limit=MOST_RUNS)
+        return rendering.page(site, request, "runs.html", rows=rows, feature=feature or "")
+
+    @router.get("/{run_id}")
+    def one(request: Request, run_id: str) -> Response:
+        try:
+            report = gather(run_id, site.settings, site.records)
+        except UsageError as error:
+            raise NotFound(error.message, hint=error.hint) from error
+        partial = request.headers.get("hx-request") == "true"
+        return rendering.page(
+            site,
+            request,
+            "run.html",
+            block="report" if partial else None,
+            run=report.run,
+            done=len(report.cases),
+            report=Markup(blocks(report)),  # noqa: S704  rendered by a template that escapes
+        )
+
+    return router
