@@ -91,6 +91,7 @@ class Read(msgspec.Struct):
 
 _whole = msgspec.json.Decoder(_Whole)
 _event = msgspec.json.Decoder(_Event)
+_all_events = msgspec.json.Decoder(list[_Event])
 _nothing = Read()
 
 
@@ -125,13 +126,7 @@ def read_stream(chunks: Sequence[bytes]) -> Read:
     read = Read()
     words: list[str] = []
     calls: dict[int, dict[str, Any]] = {}
-    for line in b"".join(chunks).splitlines():
-        if not line.startswith(b"data:") or line.endswith(b"[DONE]"):
-            continue
-        try:
-            event = _event.decode(line[5:])
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # an event cut by the stream's end, or of a kind that is not ours to read
+    for event in _events(b"".join(chunks)):
         _take(event, read, words, calls)
     if not read.output:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(words)[:_LARGEST_TEXT]}
@@ -141,7 +136,38 @@ def read_stream(chunks: Sequence[bytes]) -> Read:
     return read
 
 
+def _events(stream: bytes) -> list[_Event]:
+    lines = [
+        line[5:]
+        for line in stream.splitlines()
+        if line.startswith(b"data:") and not line.endswith(b"[DONE]")
+    ]
+    try:
+        # all at once: a call for each would cost more than the reading
+        return _all_events.decode(b"[%b]" % b",".join(lines))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [event for line in lines if (event := _one_event(line)) is not None]
+
+
+def _one_event(line: bytes) -> _Event | None:
+    try:
+        return _event.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # cut by the stream's end, or of a kind that is not ours to read
+
+
 def _take(event: _Event, read: Read, words: list[str], calls: dict[int, dict[str, Any]]) -> None:
+    for choice in event.choices:
+        if choice.index == 0 and choice.delta is not None:
+            _take_delta(choice.delta, words, calls)
+        if choice.finish_reason is not None:
+            read.finish_reason = choice.finish_reason
+    if event.delta is not None and isinstance(event.delta, _Delta):
+        _take_delta(event.delta, words, calls)
+    if event.model:
+        read.model, read.response_id = event.model, event.id or read.response_id
+    if event.usage is not None and (usage := _usage(event.usage, read.usage)) is not None:
+        read.usage, read.known = usage, True
     inner = event.message or event.response
     if inner is not None:
         whole = _of_whole(inner)
@@ -150,23 +176,16 @@ def _take(event: _Event, read: Read, words: list[str], calls: dict[int, dict[str
             read.usage, read.known = whole.usage, True
         if event.response is not None and event.type == "response.completed":
             read.output = whole.output
-    if event.model:
-        read.model, read.response_id = event.model, event.id or read.response_id
-    if (usage := _usage(event.usage, read.usage)) is not None:
-        read.usage, read.known = usage, True
     if event.error is not None:
         read.error = f"the provider broke off: {str(event.error)[:500]}"
-    deltas = [choice.delta for choice in event.choices if choice.index == 0 and choice.delta]
-    if isinstance(event.delta, _Delta):
-        deltas.append(event.delta)
-    for delta in deltas:
-        word = delta.text or delta.content
-        if isinstance(word, str):
-            words.append(word)
-        for call in delta.tool_calls or ():
-            _add_call(calls, call)
-    for choice in event.choices:
-        read.finish_reason = choice.finish_reason or read.finish_reason
+
+
+def _take_delta(delta: _Delta, words: list[str], calls: dict[int, dict[str, Any]]) -> None:
+    word = delta.text or delta.content
+    if isinstance(word, str):
+        words.append(word)
+    for call in delta.tool_calls or ():
+        _add_call(calls, call)
 
 
 def _add_call(calls: dict[int, dict[str, Any]], call: dict[str, Any]) -> None:

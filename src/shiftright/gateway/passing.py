@@ -144,27 +144,27 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
     size = 0
     complete = True
     last = b"\n\n"
-    async with reply.stack:
-        transport = proto.response_stream(reply.status, _answered(reply.headers, record))
-        try:
-            while (chunk := await reply.chunk()) is not None:
-                if not record.first_byte_ns:
-                    record.first_byte_ns = time.time_ns()
-                await transport.send_bytes(chunk)
-                last = chunk
-                size += len(chunk)
-                sent.append(chunk)
-                if size > _KEPT_BYTES:
-                    # the beginning says who answers, the end what it took
-                    complete = False
-                    sent[1:-8] = []
-                    size = sum(map(len, sent))
-        except Refusal as broken:
-            record.error = broken.message
-            record.status = broken.status
-            gap = b"" if last.endswith(b"\n\n") else b"\n\n"
-            await transport.send_bytes(gap + broken.event(dialect, record.ids.trace_id))
-            complete = False
+    transport = proto.response_stream(reply.status, _answered(reply.headers, record))
+    try:
+        async for chunk in reply.chunks():
+            if not record.first_byte_ns:
+                record.first_byte_ns = time.time_ns()
+            await transport.send_bytes(chunk)
+            last = chunk
+            size += len(chunk)
+            sent.append(chunk)
+            if size > _KEPT_BYTES:
+                # the beginning says who answers, the end what it took
+                complete = False
+                sent[1:-8] = []
+                size = sum(map(len, sent))
+    except Refusal as broken:
+        record.error, record.status = broken.message, broken.status
+        gap = b"" if last.endswith(b"\n\n") else b"\n\n"
+        await transport.send_bytes(gap + broken.event(dialect, record.ids.trace_id))
+        complete = False
+    finally:
+        reply.close()
     return complete
 
 

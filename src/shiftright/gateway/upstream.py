@@ -1,11 +1,14 @@
-"""Requests to providers: one client and one circuit each, retries before the first byte, and the chain of fallbacks."""
+"""Requests to providers: their clients and circuits, retries before the first byte, and the chain of fallbacks.
+
+Whole answers come through pyreqwest, which costs least. Streams come through aiohttp: pyreqwest either fills a buffer
+before it hands over the first words, or wakes the event loop for every single chunk.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,7 @@ from shiftright.gateway.configuration import Provider
 from shiftright.gateway.refusal import Headers, Refusal
 
 if TYPE_CHECKING:
+    import aiohttp
     from pyreqwest.client import Client
 
 _log = logging.getLogger("shiftright.gateway")
@@ -55,36 +59,46 @@ class Request(msgspec.Struct, frozen=True):
 class Reply:
     """A provider's answer whose status and headers are there. ``body`` is whole unless it streams."""
 
-    __slots__ = ("_reader", "attempts", "body", "headers", "request", "stack", "status")
+    __slots__ = ("_stream", "attempts", "body", "headers", "request", "status")
 
     def __init__(
-        self, request: Request, status: int, headers: Headers, body: bytes, reader: Any, stack: AsyncExitStack
+        self,
+        request: Request,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        stream: aiohttp.ClientResponse | None = None,
     ) -> None:
         self.request = request
         self.status = status
         self.headers = headers
         self.body = body
-        self.stack = stack
         self.attempts = 1
-        self._reader = reader
+        self._stream = stream
 
     @property
     def streams(self) -> bool:
-        return self._reader is not None
+        return self._stream is not None
 
-    async def chunk(self) -> bytes | None:
-        """The next bytes as they came; None at the end.
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """What has come, as it came, whenever there is something.
 
         Raises:
             Refusal: the provider broke off or fell silent.
         """
-        from pyreqwest.exceptions import PyreqwestError
+        import aiohttp
 
+        assert self._stream is not None
         try:
-            chunk = await self._reader.read_chunk()
-        except PyreqwestError as error:
+            async for chunk in self._stream.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _broken(error, self.request.provider) from error
-        return None if chunk is None else bytes(chunk)
+
+    def close(self) -> None:
+        """End the connection of a stream that is not at its end: the provider stops working for nobody."""
+        if self._stream is not None:
+            self._stream.close()
 
 
 class Upstreams:
@@ -92,6 +106,7 @@ class Upstreams:
 
     def __init__(self) -> None:
         self._clients: dict[Provider, Client] = {}
+        self._streaming: aiohttp.ClientSession | None = None
         self._circuits: dict[str, Circuit] = {}
 
     async def ask(self, requests: Sequence[Request], *, stream: bool) -> Reply:
@@ -120,7 +135,7 @@ class Upstreams:
             if last or reply.status not in _WORTH_RETRYING:
                 reply.attempts = attempts
                 return reply
-            await reply.stack.aclose()
+            reply.close()
             _log.warning(
                 "%s answered %d; %s is asked", request.provider.name, reply.status, requests[position + 1].model
             )
@@ -152,11 +167,13 @@ class Upstreams:
             pause = _retry_after(reply.headers, pause)
             if pause > (_LONGEST_PAUSE_S if patient else 1.0):
                 return reply
-            await reply.stack.aclose()
+            reply.close()
             await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
     async def _send(self, request: Request, *, stream: bool) -> Reply:
+        if stream:
+            return await self._open(request)
         from pyreqwest.exceptions import PyreqwestError
 
         provider = request.provider
@@ -165,32 +182,48 @@ class Upstreams:
             client = self._clients[provider] = _client(provider)
         try:
             building = client.request(request.method, provider.base_url + request.path).headers(request.headers)
-            if request.body:
-                building = building.body_bytes(request.body)
-            if not stream:
-                answer = await building.build().send()
-                return Reply(
-                    request, answer.status, _passed(answer.headers), bytes(await answer.bytes()), None, _NO_STACK
-                )
-            stack = AsyncExitStack()
-            # Without the limit of 0 the client first fills a buffer, and the first words come late.
-            streamed = building.streamed_read_buffer_limit(0).build_streamed()
-            answer = await stack.enter_async_context(streamed)
-            if answer.status >= 400 or "event-stream" not in (answer.headers.get("content-type") or ""):
-                async with stack:
-                    whole = bytes(await answer.bytes())
-                return Reply(request, answer.status, _passed(answer.headers), whole, None, _NO_STACK)
-            return Reply(request, answer.status, _passed(answer.headers), b"", answer.body_reader, stack)
+            answer = await building.body_bytes(request.body).build().send()
+            return Reply(request, answer.status, _passed(answer.headers), bytes(await answer.bytes()))
         except PyreqwestError as error:
+            raise _broken(error, provider) from error
+
+    async def _open(self, request: Request) -> Reply:
+        """An answer that may stream; an error, or what turns out to be no stream, is read whole."""
+        import aiohttp
+
+        if self._streaming is None:
+            self._streaming = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("accept", "accept-encoding", "user-agent"),
+                trust_env=True,
+            )
+        provider = request.provider
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=provider.timeout_s)
+        try:
+            answer = await self._streaming.request(
+                request.method,
+                provider.base_url + request.path,
+                data=request.body,
+                headers=request.headers,
+                timeout=timeout,
+                allow_redirects=False,
+            )
+            headers = _passed(answer.headers)
+            if answer.status < 400 and "event-stream" in answer.headers.get("content-type", ""):
+                return Reply(request, answer.status, headers, b"", answer)
+            async with answer:
+                return Reply(request, answer.status, headers, await answer.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _broken(error, provider) from error
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.close()
-
-
-_NO_STACK = AsyncExitStack()
+        if self._streaming is not None:
+            await self._streaming.close()
 
 
 def _client(provider: Provider) -> Client:
@@ -213,7 +246,7 @@ def _client(provider: Provider) -> Client:
 
 
 def _passed(headers: Mapping[str, str]) -> Headers:
-    return [(name, value) for name, value in headers.items() if name not in _OF_THIS_HOP]
+    return [(low, value) for name, value in headers.items() if (low := name.lower()) not in _OF_THIS_HOP]
 
 
 def _retry_after(headers: Headers, otherwise: float) -> float:
