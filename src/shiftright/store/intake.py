@@ -20,11 +20,19 @@ class Intake:
     """Collects spans for a store and writes them on its own thread, every ``flush_s`` seconds at the latest.
 
     At most ``largest`` spans wait. What is handed to ``commit`` is written at once, together with all that waits
-    (group commit).
+    (group commit). ``prepare`` may change spans on that thread before they are written.
     """
 
-    def __init__(self, store: TelemetryStore, *, flush_s: float = 0.2, largest: int = 50_000) -> None:
+    def __init__(
+        self,
+        store: TelemetryStore,
+        *,
+        flush_s: float = 0.2,
+        largest: int = 50_000,
+        prepare: Callable[[Sequence[SpanRow]], None] | None = None,
+    ) -> None:
         self._store = store
+        self._prepare = prepare
         self._flush_s = flush_s
         self._largest = largest
         self._changed = Condition()
@@ -99,17 +107,22 @@ class Intake:
 
     def _write(self, spans: list[SpanRow], promises: list[Future[None]]) -> Sequence[SpanRow]:
         try:
+            if self._prepare is not None:
+                self._prepare(spans)
             stored = self._store.append(spans) if spans else ()
-        except StoreError as error:
+        except Exception as cause:  # noqa: BLE001  it is told to all who wait, counted, and the next write is tried
+            error = cause if isinstance(cause, StoreError) else _unexpected(cause)
             self.failure = error
             self.dropped += len(spans)
             _log.error("%d spans could not be stored: %s", len(spans), error)
             for promise in promises:
-                promise.set_exception(error)
+                if promise.set_running_or_notify_cancel():
+                    promise.set_exception(error)
             return ()
         self.failure = None
         for promise in promises:
-            promise.set_result(None)
+            if promise.set_running_or_notify_cancel():
+                promise.set_result(None)
         return stored
 
 
@@ -119,6 +132,12 @@ def _tell(listener: Listener, spans: Sequence[SpanRow]) -> None:
     except Exception:  # noqa: BLE001
         # One listener's trouble must not keep spans from being stored, nor from the other listeners.
         _log.exception("a listener to stored spans failed")
+
+
+def _unexpected(cause: Exception) -> StoreError:
+    error = StoreError(f"spans could not be stored: {type(cause).__name__}: {cause}")
+    error.__cause__ = cause
+    return error
 
 
 def _overloaded(largest: int) -> StoreError:

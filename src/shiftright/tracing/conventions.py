@@ -167,12 +167,36 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 MODEL_CALLS: Final = ("chat", "embeddings")
 
+PROVIDERS: Final[Mapping[str, str]] = {
+    "gcp": "google",
+    "gemini": "google",
+    "vertex_ai": "google",
+    "vertexai": "google",
+    "google_genai": "google",
+    "bedrock": "aws",
+    "amazon": "aws",
+    "azure_openai": "azure",
+    "az": "azure",
+    "mistral_ai": "mistral",
+    "mistralai": "mistral",
+    "x_ai": "x-ai",
+    "xai": "x-ai",
+    "moonshot_ai": "moonshotai",
+}
+"""The first part of what instrumentations call a provider: its id in the price list, where the two differ."""
+
 _SLOTS: Final = {
     name: (field, rank) for field, candidates in TABLE.items() for rank, name in enumerate(candidates)
 }
 _TOKENS: Final = ("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens")
 _LARGEST: Final = 2**53
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def list_provider(provider: str) -> str | None:
+    """The price list's id of a provider: ``gcp.gemini`` and ``google.generative-ai`` are google."""
+    first = provider.strip().lower().partition(".")[0].partition(" ")[0]
+    return PROVIDERS.get(first, first) or None
 
 
 class Meaning:

@@ -86,7 +86,7 @@ def encode_traces(spans: Sequence[SpanRow]) -> bytes:
                 _add(resource.resource.attributes, names.SERVICE_NAME, span.service)
             scope = scopes[where] = resource.scope_spans.add()
         _write(scope.spans.add(), span)
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def _decompressed(body: bytes, encoding: str) -> bytes:
