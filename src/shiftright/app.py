@@ -117,8 +117,6 @@ class App:
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.store.intake import Intake
         from shiftright.store.telemetry import open_telemetry
-        from shiftright.web.application import application
-        from shiftright.web.site import Site
 
         settings, records = self.settings, self.records
         access = gateway.Access(records, settings.key)
@@ -131,8 +129,14 @@ class App:
         sock = bind(host, port)
         telemetry = open_telemetry(settings.telemetry_url)
         intake = Intake(telemetry)
-        site = Site(settings, records, telemetry, intake, settings.key)
-        plane = gateway.Gateway(router, access, intake, application(site))
+
+        def control() -> Any:
+            from shiftright.web.application import application
+            from shiftright.web.site import Site
+
+            return application(Site(settings, records, telemetry, intake, settings.key))
+
+        plane = gateway.Gateway(router, access, intake, control)
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -40,7 +40,8 @@ class Gateway:
     """One process's data plane. ``start`` before the first request, ``close`` after the last.
 
     Args:
-        control: the ASGI application for every other path.
+        control: makes the ASGI application for every other path, on a thread: its libraries take most of a second,
+            for which a user's first request need not wait.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Gateway:
         router: Router,
         access: Access,
         intake: Intake,
-        control: asgi.Application,
+        control: Callable[[], asgi.Application],
     ) -> None:
         self.router = router
         self.access = access
@@ -56,19 +57,20 @@ class Gateway:
         self.requests = 0
         self.active = 0
         self._control = control
-        self._lifespan = asgi.Lifespan(control)
+        self._controlling: asyncio.Task[asgi.Lifespan] | None = None
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        await asyncio.gather(asyncio.to_thread(self.router.refresh), self._lifespan.start())
+        await asyncio.to_thread(self.router.refresh)
         self.access.limit_features(features.budgets(self.router.features))
         self._tasks = [
             asyncio.create_task(self.access.keep_current()),
             asyncio.create_task(self._follow_contracts()),
         ]
+        self._controlling = asyncio.create_task(self._start_control())
 
     async def close(self) -> None:
         """Save what was spent and end what is open; requests under way are to be over."""
@@ -76,7 +78,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.access.exchange()
-        await self._lifespan.end()
+        if self._controlling is not None:
+            await (await self._controlling).end()
         await self._calls.close()
         await self._upstreams.close()
 
@@ -92,7 +95,9 @@ class Gateway:
             elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features")):
                 await self._answer(Endpoint("openai", "feature", path), scope, proto)
             else:
-                await asgi.serve(self._control, self._lifespan.state, scope, proto)
+                assert self._controlling is not None
+                lifespan = await asyncio.shield(self._controlling)
+                await asgi.serve(lifespan, scope, proto)
         finally:
             self.active -= 1
 
@@ -195,6 +200,11 @@ class Gateway:
             [("content-type", "application/json"), ("x-trace-id", record.ids.trace_id)],
             msgspec.json.encode(found),
         )
+
+    async def _start_control(self) -> asgi.Lifespan:
+        lifespan = asgi.Lifespan(await asyncio.to_thread(self._control))
+        await lifespan.start()
+        return lifespan
 
     async def _take_traces(self, scope: Any, proto: Any) -> None:
         from shiftright.gateway.ingest import ingest

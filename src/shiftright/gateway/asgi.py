@@ -15,10 +15,10 @@ Application = Callable[
 
 
 class Lifespan:
-    """The application's start and end."""
+    """An application's start and end."""
 
     def __init__(self, application: Application) -> None:
-        self._application = application
+        self.application = application
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._told: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -40,7 +40,7 @@ class Lifespan:
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.3"}, "state": self.state}
         try:
-            await self._application(scope, self._inbox.get, self._told.put)
+            await self.application(scope, self._inbox.get, self._told.put)
         except Exception as error:  # noqa: BLE001 - one that knows no lifespan raises; that is allowed
             self._told.put_nowait({"type": "lifespan.unsupported", "message": repr(error)})
 
@@ -51,10 +51,10 @@ class Lifespan:
             raise RuntimeError(f"the control plane's {name} failed: {told.get('message', '')}")
 
 
-async def serve(application: Application, state: dict[str, Any], scope: Any, proto: Any) -> None:
-    """One request. The response goes out in one piece where the application sends one, else as a stream."""
+async def serve(lifespan: Lifespan, scope: Any, proto: Any) -> None:
+    """One request to a started application. The response goes out in one piece where the application sends one, else as a stream."""
     answer = _Answer(proto)
-    await application(_scope_of(scope, state), answer.receive, answer.send)
+    await lifespan.application(_scope_of(scope, lifespan.state), answer.receive, answer.send)
 
 
 class _Answer:

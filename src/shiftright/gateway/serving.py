@@ -38,7 +38,8 @@ async def serve(
         """On the socket that is there already: its port is known, and nobody else can take it."""
 
         def _init_shared_socket(self) -> None:
-            self._shd = SocketHolder(sock.fileno(), False, _BACKLOG)
+            # granian closes what it is given
+            self._shd = SocketHolder(os.dup(sock.fileno()), False, _BACKLOG)
 
     server = Bound(
         gateway,
@@ -55,6 +56,7 @@ async def serve(
         ready()
         await asyncio.wait((serving, told), return_when=asyncio.FIRST_COMPLETED)
         server.stop()
+        sock.close()
         await serving
         async with asyncio.timeout(_DRAIN_S):
             while gateway.active:
