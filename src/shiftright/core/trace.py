@@ -104,6 +104,15 @@ class TracePage(msgspec.Struct, frozen=True):
     next_cursor: str | None = None
 
 
+class Measure(msgspec.Struct, frozen=True, gc=False):
+    """What one trace took: begun at ``start_ns``, its root's time, its cost (None: a price is unknown)."""
+
+    start_ns: int
+    duration_ms: float
+    cost_usd: float | None
+    failed: bool
+
+
 class Rollup(msgspec.Struct, kw_only=True, frozen=True):
     """Traffic of one bucket of time and one group: root spans counted, model calls summed, latencies of roots."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from shiftright.core.trace import Rollup, SpanRow, TraceFilter, TracePage, TraceRow
+from shiftright.core.trace import Measure, Rollup, SpanRow, TraceFilter, TracePage, TraceRow
 from shiftright.errors import StoreError, UsageError
 from shiftright.store import duckdb_columns as columns
 from shiftright.store import duckdb_sql as sql
@@ -109,6 +109,13 @@ class DuckDBTelemetry:
             statement = sql.rollups(wanted, since, until, sql.BUCKETS_NS[bucket], by)
             rows = cursor.execute(*statement).fetchall()
         return tuple(_rollup(row) for row in rows)
+
+    def measures(self, where: TraceFilter | None = None, *, limit: int = 100_000) -> Sequence[Measure]:
+        wanted = where or _NOTHING
+        with self._explained(), self._cursor() as cursor:
+            since, until = self._bounds(cursor, wanted)
+            rows = cursor.execute(*sql.measures(wanted, since, until, limit)).fetchall()
+        return [Measure(*row) for row in rows]
 
     def spans(self, where: TraceFilter | None = None) -> Iterator[Sequence[SpanRow]]:
         # One short reading per page: a transaction as long as an export would keep the log from being folded in.

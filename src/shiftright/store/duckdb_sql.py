@@ -277,6 +277,17 @@ def rollups(where: TraceFilter, since_ns: int, until_ns: int, bucket_ns: int, by
     return sql, given
 
 
+def measures(where: TraceFilter, since_ns: int, until_ns: int, limit: int) -> Statement:
+    """The fields of Measure per trace, newest first."""
+    inner, given = _traces(
+        where,
+        since_ns,
+        until_ns,
+        f"min(start_ns) AS started, {_DURATION_MS} AS ms, {_COST} AS cost, {_ERROR} <> '' AS failed",
+    )
+    return f"SELECT * FROM ({inner}) ORDER BY started DESC LIMIT {int(limit)}", given  # noqa: S608  constants
+
+
 def values(column: str, where: TraceFilter, since_ns: int, until_ns: int) -> Statement:
     if column == "provider":
         traces, given = _traces(where, since_ns, until_ns, "trace_hi, trace_lo")

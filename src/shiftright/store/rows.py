@@ -169,7 +169,8 @@ class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScoreRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A Score of a live trace. ``author`` is the reviewer of a human score, else ""."""
+    """A Score of a live trace. ``author`` is the reviewer of a human score; of a scorer's, "" where the trace was
+    sampled by lot, else why it was looked at (``complaint``)."""
 
     trace_id: str
     feature: str

@@ -57,6 +57,17 @@ class Scores:
             wanted &= _table.variant == variant
         return self._select(wanted)
 
+    def values(self, feature: str, name: str, *, since: float) -> tuple[tuple[float, float | None], ...]:
+        """(time, value) of what scorers said of the sampled traces since then (None: the measurement failed), in the
+        order of arrival; at most the last ``LARGEST_WINDOW``."""
+        wanted = (_table.feature == feature) & (_table.name == name) & (_table.created_at >= since)
+        # an author says that a trace was chosen for what it is, not by lot: it would bias a mean
+        wanted &= (_table.source == "scorer") & (_table.author == "")
+        latest = sa.select(_table.created_at, _table.value).where(wanted).order_by(_table.number.desc())
+        with self._database.read() as connection:
+            rows = connection.execute(latest.limit(LARGEST_WINDOW)).all()
+        return tuple([(row[0], row[1]) for row in reversed(rows)])
+
     def _select(self, wanted: sa.ColumnElement[bool]) -> tuple[ScoreRow, ...]:
         latest = sa.select(*[_table[name] for name in _columns]).where(wanted)
         with self._database.read() as connection:

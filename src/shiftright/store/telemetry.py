@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
-from shiftright.core.trace import Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Measure, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import UsageError
 
 Group = Literal["", "feature", "variant", "release", "model", "provider", "user", "service"]
@@ -43,6 +43,10 @@ class TelemetryStore(Protocol):
         self, where: TraceFilter | None = None, *, bucket: Bucket = "hour", by: Group = ""
     ) -> tuple[Rollup, ...]:
         """Traffic per bucket and group, oldest first."""
+        ...
+
+    def measures(self, where: TraceFilter | None = None, *, limit: int = 100_000) -> Sequence[Measure]:
+        """Time and cost of each matching trace, newest first: what checks on live traffic are decided on."""
         ...
 
     def spans(self, where: TraceFilter | None = None) -> Iterator[Sequence[SpanRow]]:
