@@ -114,9 +114,13 @@ class App:
             StoreError: records or telemetry cannot be opened.
         """
         from shiftright import gateway
+        from shiftright.gateway.ingest import keep_taking
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.store.intake import Intake
+        from shiftright.store.spool import Spool
         from shiftright.store.telemetry import open_telemetry
+        from shiftright.tracing.counting import Repeats
+        from shiftright.tracing.handover import SPOOL_FOLDER
 
         settings, records = self.settings, self.records
         access = gateway.Access(records, settings.key)
@@ -128,7 +132,7 @@ class App:
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
         telemetry = open_telemetry(settings.telemetry_url)
-        intake = Intake(telemetry)
+        intake = Intake(telemetry, prepare=Repeats().settle)
 
         def control() -> Any:
             from shiftright.web.application import application
@@ -140,7 +144,9 @@ class App:
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
+                taking = asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake))
                 await serve(plane, sock, lambda: ready(served), ended_by_signals())
+                taking.cancel()
         finally:
             intake.close()
             telemetry.close()

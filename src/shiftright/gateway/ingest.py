@@ -18,6 +18,7 @@ from shiftright.gateway.refusal import Refusal
 from shiftright.models.prices import Price
 from shiftright.store.intake import Intake
 from shiftright.store.spool import Spool
+from shiftright.tracing import attributes as names
 from shiftright.tracing import otlp
 from shiftright.tracing.conventions import MODEL_CALLS, list_provider
 
@@ -91,7 +92,8 @@ def _price(span: SpanRow) -> float | None:
         return 0.0 if span.error is not None else None
     usage = Usage(span.input_tokens, span.output_tokens, span.cached_tokens, span.reasoning_tokens)
     price = Price(model=span.model, provider=list_provider(span.provider))
-    return price.cost(usage, (span.end_ns - span.start_ns) / 1e9)
+    written = span.attributes.get(names.CACHE_CREATION_TOKENS, 0)
+    return price.cost(usage, (span.end_ns - span.start_ns) / 1e9, written if isinstance(written, int) else 0)
 
 
 def _announced(scope: Any) -> int:
