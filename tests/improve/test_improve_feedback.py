@@ -11,11 +11,11 @@ from traces import chat_span, feature_span, trace_id
 
 from shiftright.errors import UsageError
 from shiftright.improve import tokens
-from shiftright.improve.exchange import exchange
 from shiftright.improve.feedback import Given, read, settle, take
 from shiftright.improve.reviews import queue
 from shiftright.settings import Settings
 from shiftright.store import Records
+from shiftright.tracing.exchange import exchange
 
 T1 = trace_id(1)
 SPANS = {

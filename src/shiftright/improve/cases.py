@@ -12,9 +12,9 @@ from shiftright import spec as specs
 from shiftright.core.case import Case, Message, digest_of
 from shiftright.core.spec import Spec
 from shiftright.errors import DatasetError, UsageError
-from shiftright.improve.exchange import is_conversation
 from shiftright.settings import Settings
 from shiftright.spec.editing import add_split
+from shiftright.tracing.exchange import is_conversation
 
 Consent = Literal["given", "not_needed"]
 """Why the words of a user may be kept: the user agreed, or nothing in them is about a person."""

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import msgspec
 
 from shiftright.errors import UsageError
-from shiftright.improve.exchange import Exchange, Lookup, exchange
 from shiftright.store import Records
 from shiftright.store.rows import FeedbackRow
+from shiftright.tracing.exchange import Exchange, Lookup, exchange
 
 LARGEST_BODY = 100_000
 """Bytes of one POST; words of a person are shorter."""

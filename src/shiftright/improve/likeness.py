@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from shiftright.improve.exchange import text_of
+from shiftright.tracing.exchange import text_of
 
 ALIKE = 0.6
 NEARLY_EQUAL = 0.9

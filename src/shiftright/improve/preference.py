@@ -12,11 +12,11 @@ from shiftright.core.estimate import Estimate
 from shiftright.core.trace import TraceFilter
 from shiftright.errors import UsageError
 from shiftright.evals.report.gather import gather
-from shiftright.improve.exchange import exchange
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import ReviewRow
 from shiftright.store.telemetry import TelemetryStore
+from shiftright.tracing.exchange import exchange
 
 MOST_TRACES = 5_000
 

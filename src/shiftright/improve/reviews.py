@@ -10,13 +10,13 @@ import msgspec
 from shiftright.core.score import Score
 from shiftright.errors import UsageError
 from shiftright.improve.cases import SOURCE, AddedCase, Consent, add_case
-from shiftright.improve.exchange import Lookup, text_of
 from shiftright.improve.feedback import settle
 from shiftright.improve.likeness import grouped
 from shiftright.improve.preference import score_name
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import ReviewKind, ReviewRow, ScoreRow
+from shiftright.tracing.exchange import Lookup, text_of
 
 CORRECT = "correct"
 """Name of a person's score where the review is about no check of the contract."""
