@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from shiftright.errors import UsageError
-from shiftright.web.protection import equal, form_token
+from shiftright.web.sessions import equal, form_token
 from shiftright.web.site import Site
 
 FIELD = "token"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
+from shiftright.web.problems import is_page, refuse
+from shiftright.web.sessions import admitted
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from shiftright.web.site import Site
 
-COOKIE = "shiftright_session"
-SESSION_S = 12 * 3600
 OPEN_PATHS = ("/healthz", "/login", "/static/", "/v1/feedback")
 """Reached without a key. Feedback comes from browsers of users and proves itself with its own token."""
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -57,11 +57,6 @@ class Protection:
         if refusal is None:
             await self._app(scope, receive, guarded)
             return
-        from starlette.requests import Request
-        from starlette.responses import RedirectResponse
-
-        from shiftright.web.problems import is_page, refuse
-
         request = Request(scope, receive)
         status, problem = refusal
         if status == 401 and is_page(request) and scope["method"] in SAFE:
@@ -74,7 +69,7 @@ class Protection:
         """Status and error, or None where the request may pass."""
         path, key = scope["path"], self._site.key
         feedback = path == "/v1/feedback"
-        if key is None and not feedback and _hostname(headers.get("host", "")) not in LOOPBACK:
+        if key is None and not feedback and hostname(headers.get("host", "")) not in LOOPBACK:
             # any web page could reach an open server on this machine through a name of its own (DNS rebinding)
             return 403, {
                 "code": "host",
@@ -97,7 +92,8 @@ class Protection:
         }
 
 
-def _hostname(host: str) -> str:
+def hostname(host: str) -> str:
+    """Of a Host header, without the port."""
     return host.rsplit(":", 1)[0] if not host.endswith("]") else host
 
 
@@ -111,50 +107,3 @@ def same_origin(headers: Headers) -> bool:
         return fetched in ("same-origin", "none")
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc == headers.get("host")
-
-
-def admitted(site: Site, headers: Headers) -> bool:
-    """Is the key there, as a bearer token or as a session made with it?"""
-    assert site.key is not None
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return equal(token.strip(), site.key)
-    return _session_holds(site, _cookie(headers, COOKIE))
-
-
-def equal(one: str, other: str) -> bool:
-    """Compared in constant time."""
-    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
-
-
-def new_session(site: Site) -> str:
-    """A cookie's value: until when, and the proof."""
-    until = str(int(time.time()) + SESSION_S)
-    return f"{until}.{_proof(site, 'session', until)}"
-
-
-def _session_holds(site: Site, value: str) -> bool:
-    until, _, proof = value.partition(".")
-    return (
-        until.isascii()
-        and until.isdigit()
-        and int(until[:12]) > time.time()
-        and equal(proof, _proof(site, "session", until))
-    )
-
-
-def form_token(site: Site, headers: Headers) -> str:
-    """What a page's forms send back: nobody who cannot read the page knows it."""
-    return _proof(site, "form", _cookie(headers, COOKIE))
-
-
-def _proof(site: Site, purpose: str, text: str) -> str:
-    return hmac.new(site.secret, f"{purpose}\n{text}".encode(), hashlib.sha256).hexdigest()
-
-
-def _cookie(headers: Headers, name: str) -> str:
-    for part in headers.get("cookie", "").split(";"):
-        key, _, value = part.strip().partition("=")
-        if key == name:
-            return value
-    return ""

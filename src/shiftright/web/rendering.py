@@ -16,7 +16,7 @@ from shiftright.decisions import words
 from shiftright.evals.report.difference import cut, laid_out
 from shiftright.evals.report.html import SIGN
 from shiftright.evals.report.visible import short, visible
-from shiftright.web import protection, static
+from shiftright.web import sessions, static
 from shiftright.web.conversation import preview
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def page(site: Site, request: Request, name: str, *, status: int = 200, **values
             "path": request.url.path,
             "address": request.url,
             "navigation": NAVIGATION,
-            "form_token": protection.form_token(site, request.headers),
+            "form_token": sessions.form_token(site, request.headers),
             **values,
         }
     )

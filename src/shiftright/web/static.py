@@ -17,6 +17,10 @@ _KINDS = {
 }
 
 
+WIDGET = "feedback.js"
+"""The one file that pages of other sites load."""
+
+
 class Asset(NamedTuple):
     body: bytes
     kind: str
@@ -52,6 +56,9 @@ def router() -> APIRouter:
             raise HTTPException(404, "there is no such file")
         kept = request.query_params.get("v") == asset.version
         age = "public, max-age=31536000, immutable" if kept else "public, max-age=300"
-        return Response(asset.body, media_type=asset.kind, headers={"cache-control": age})
+        headers = {"cache-control": age}
+        if name == WIDGET:
+            headers["cross-origin-resource-policy"] = "cross-origin"
+        return Response(asset.body, media_type=asset.kind, headers=headers)
 
     return router

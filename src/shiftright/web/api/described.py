@@ -39,8 +39,11 @@ def whole(struct: msgspec.Struct) -> dict[str, Any]:
 def answers(kind: Any, *refusals: int) -> dict[int | str, dict[str, Any]]:
     """What FastAPI's ``responses`` takes: ``kind`` for 200, an error for each other status."""
     return {
-        200: _content(kind, "What was asked for"),
-        **{status: _content(Refused, _WORDS[status]) for status in (400, 401, 403, 422, 503, *refusals)},
+        200: {"description": "What was asked for", "content": content_of(kind)},
+        **{
+            status: {"description": _WORDS[status], "content": content_of(Refused)}
+            for status in (400, 401, 403, 422, 503, *refusals)
+        },
     }
 
 
@@ -56,10 +59,11 @@ _WORDS = {
 }
 
 
-def _content(kind: Any, words: str) -> dict[str, Any]:
+def content_of(kind: Any) -> dict[str, Any]:
+    """OpenAPI's ``content`` of a body of this type."""
     (reference,), _ = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
     _types[str(kind)] = kind
-    return {"description": words, "content": {"application/json": {"schema": reference}}}
+    return {"application/json": {"schema": reference}}
 
 
 def install(app: FastAPI) -> None:

@@ -41,7 +41,7 @@ class TraceScore(msgspec.Struct):
     created_at: float
 
 
-class TraceFeedback(msgspec.Struct):
+class TraceFeedback(msgspec.Struct, kw_only=True):
     """A user's signal; ``value`` in [0, 1], ``created_at`` in seconds since 1970."""
 
     id: str
@@ -177,7 +177,7 @@ def trace(site: Site, trace_id: str) -> TraceDetail:
         cost_usd=_cost(spans),
         spans=spans,
         scores=[_score(row) for row in site.records.scores.of_trace(root.trace_id)],
-        feedback=[_feedback(row) for row in site.records.feedback.of_trace(root.trace_id)],
+        feedback=[feedback(row) for row in site.records.feedback.of_trace(root.trace_id)],
     )
 
 
@@ -211,7 +211,7 @@ def _score(row: ScoreRow) -> TraceScore:
     )
 
 
-def _feedback(row: FeedbackRow) -> TraceFeedback:
+def feedback(row: FeedbackRow) -> TraceFeedback:
     return TraceFeedback(
         id=row.id,
         name=row.name,

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from shiftright.web import rendering
 from shiftright.web.forms import Form, form
-from shiftright.web.protection import COOKIE, SESSION_S, equal, new_session
+from shiftright.web.sessions import COOKIE, SESSION_S, equal, new_session
 from shiftright.web.site import Site
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from shiftright.errors import UsageError
 from shiftright.evals.report.gather import gather
 from shiftright.evals.report.html import blocks
+from shiftright.improve.reviews import choices
 from shiftright.web import rendering
 from shiftright.web.api.traces import Text
 from shiftright.web.problems import NotFound
+from shiftright.web.sessions import form_token
 from shiftright.web.site import Site
 
 MOST_RUNS = 100
+
+
+def _marks(site: Site, request: Request, run_id: str) -> Callable[[str, str], str]:
+    """What ends each case: one key each for real, judge wrong, case wrong."""
+    macro = rendering.environment().get_template("marks.html").module.marks  # type: ignore[attr-defined]
+    token = form_token(site, request.headers)
+    return lambda case, split: str(macro(run_id, case, split, choices("disagreement"), token))
 
 
 def router(site: Site) -> APIRouter:
@@ -38,7 +49,8 @@ def router(site: Site) -> APIRouter:
             block="report" if partial else None,
             run=report.run,
             done=len(report.cases),
-            report=Markup(blocks(report)),  # noqa: S704  rendered by a template that escapes
+            # written by a template that escapes
+            report=Markup(blocks(report, _marks(site, request, report.run.id))),  # noqa: S704
         )
 
     return router
