@@ -21,6 +21,7 @@ from shiftright.cli.key import key
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
 from shiftright.cli.report import report
+from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.serve import serve
@@ -62,6 +63,7 @@ for _function, _name in (
 ):
     app.command(_name)(_function)
 app.add_typer(key, name="key")
+app.add_typer(review, name="review")
 
 
 def _version(wanted: bool) -> None:
