@@ -66,8 +66,8 @@ def _interval(plan: ClausePlan, seen: Counter[float], missing: int, level: float
     from shiftright.stats import mean_interval
 
     def ends(unknown: float) -> tuple[float, float]:
-        filled = seen + Counter({unknown: missing})
-        xs = np.repeat(list(filled), list(filled.values()))
+        filled = sorted((seen + Counter({unknown: missing})).items())
+        xs = np.repeat([x for x, _ in filled], [count for _, count in filled])
         return mean_interval(np.clip(xs, plan.low, plan.high), level, low=plan.low, high=plan.high)
 
     low, high = ends(plan.low)

@@ -34,6 +34,18 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     session: str = ""
 
+    def subject(self) -> dict[str, Any]:
+        """What a reviewer is shown, as it was: retention may take the trace before the review is done."""
+        return {
+            "input": self.value,
+            "output": self.output,
+            "error": self.error,
+            "variant": self.variant,
+            "model": self.model,
+            "user": self.user,
+            "session": self.session,
+        }
+
 
 def exchange(spans: Sequence[SpanRow]) -> Exchange | None:
     """The exchange of one trace; None where no span of it holds an input."""
