@@ -143,7 +143,7 @@ class DuckDBTelemetry:
     def prune(self, *, older_than_ns: int | None = None, keep_bytes: int | None = None) -> int:
         forgotten = 0
         if older_than_ns is not None:
-            forgotten += self._forget("start_ns < ?", "end_ns < ?", [older_than_ns])
+            forgotten += self._forget(sql.BEFORE, [older_than_ns])
         while keep_bytes is not None and (used := self._used_bytes()) > keep_bytes:
             # What a share of the spans takes is not exact, so a little more goes, and the size is looked at again.
             share = min(1.0, 1 - _KEEP_RATIO * keep_bytes / used)
@@ -151,12 +151,14 @@ class DuckDBTelemetry:
                 edge = cursor.execute(sql.AGE_AT, [share]).fetchone()
             if edge is None or edge[0] is None:
                 break
-            forgotten += self._forget("start_ns <= ?", "end_ns <= ?", [edge[0]])
+            if not (gone := self._forget(sql.BEFORE, [edge[0] + 1])):
+                break
+            forgotten += gone
         return forgotten
 
     def erase(self, *, user: str) -> int:
         """Forget every trace of one user; returns how many spans."""
-        return self._forget(sql.OF_USER_SPANS, sql.OF_USER_SPANS, [user, user])
+        return self._forget(sql.OF_USER, [user, user])
 
     def count(self) -> int:
         with self._explained(), self._cursor() as cursor:
@@ -200,12 +202,12 @@ class DuckDBTelemetry:
             since = newest - TEXT_WINDOW_NS
         return (found[0] if since is None else max(since, found[0])), newest
 
-    def _forget(self, spans: str, parts: str, given: list[Any]) -> int:
+    def _forget(self, traces: str, given: list[Any]) -> int:
         with self._writing, self._explained(), self._cursor() as cursor:
             cursor.begin()
             try:
-                row = cursor.execute(sql.forget("spans", spans), given).fetchone()
-                cursor.execute(sql.forget("parts", parts), given)
+                row = cursor.execute(sql.forget("spans", traces), given).fetchone()
+                cursor.execute(sql.forget("parts", traces), given)
                 cursor.commit()
             except BaseException:
                 cursor.rollback()

@@ -306,13 +306,14 @@ def values(column: str, where: TraceFilter, since_ns: int, until_ns: int) -> Sta
     )
 
 
-def forget(table: str, condition: str) -> str:
-    return f"DELETE FROM {table} WHERE {condition}"  # noqa: S608  constants
+def forget(table: str, traces: str) -> str:
+    return f"DELETE FROM {table} WHERE (trace_hi, trace_lo) IN ({traces})"  # noqa: S608  constants
 
 
-OF_USER_SPANS: Final = (
-    '(trace_hi, trace_lo) IN (SELECT trace_hi, trace_lo FROM spans WHERE "user" = ?'
-    ' UNION ALL SELECT trace_hi, trace_lo FROM parts WHERE "user" = ?)'
-)
+OF_USER: Final = """
+SELECT trace_hi, trace_lo FROM spans WHERE "user" = ? UNION ALL SELECT trace_hi, trace_lo FROM parts WHERE "user" = ?
+"""
+BEFORE: Final = "SELECT trace_hi, trace_lo FROM parts GROUP BY ALL HAVING max(start_ns) < ?"
+"""Traces in which nothing has begun since."""
 USED_BYTES: Final = "SELECT block_size * used_blocks FROM pragma_database_size()"
 AGE_AT: Final = "SELECT quantile_disc(start_ns, ?) FROM spans"

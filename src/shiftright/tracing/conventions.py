@@ -189,6 +189,7 @@ _SLOTS: Final = {
     name: (field, rank) for field, candidates in TABLE.items() for rank, name in enumerate(candidates)
 }
 _TOKENS: Final = ("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens")
+_PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
 _LARGEST: Final = 2**53
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -243,6 +244,10 @@ def _meaning(
     found: dict[str, tuple[int, str, Any]], rest: dict[str, Any], flat: dict[str, dict[str, Any]]
 ) -> Meaning:
     fields: dict[str, Any] = {}
+    if "model" not in found:
+        for name in _PARAMETERS:
+            if (asked := _asked_model(rest.get(name))) is not None:
+                found["model"] = (0, "", asked)
     stated = found.pop("operation", None)
     operation = _operation(stated, found, rest)
     fields["operation"] = operation
@@ -268,6 +273,20 @@ def _meaning(
     for field, (_, _, value) in found.items():
         fields[field] = value if isinstance(value, str) else _encode(value).decode()
     return Meaning(fields, rest)
+
+
+def _asked_model(parameters: Any) -> str | None:
+    """OpenInference names the model of a call that failed among its parameters only."""
+    if not isinstance(parameters, str):
+        return None
+    try:
+        return msgspec.json.decode(parameters, type=_Parameters).model
+    except msgspec.DecodeError:
+        return None
+
+
+class _Parameters(msgspec.Struct):
+    model: str | None = None
 
 
 def _operation(

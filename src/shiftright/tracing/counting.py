@@ -16,6 +16,9 @@ from shiftright.tracing.conventions import MODEL_CALLS
 # A span of these runs model calls of its own; usage does not belong to what is around it.
 _BOUNDARIES = ("tool", "agent", "feature", "retrieval", "guardrail")
 
+# Scopes of SDKs that trace themselves.
+_SDKS = ("com.anthropic.sdk",)
+
 Key = tuple[str, str]
 
 
@@ -34,11 +37,10 @@ class Repeats:
     def settle(self, spans: Sequence[SpanRow]) -> None:
         """Take the usage away from the spans that repeat another's."""
         calls = [span for span in spans if span.operation in MODEL_CALLS and _has_usage(span)]
-        if not calls:
+        if not calls and not self._around:
             return
         here = {(span.trace_id, span.span_id): span for span in spans}
-        # The one with most usage first: a stream's first event knows less than its end.
-        calls.sort(key=lambda span: (span.input_tokens + span.output_tokens, span.end_ns), reverse=True)
+        calls.sort(key=_trust, reverse=True)
         counted = [span for span in calls if not self._answered_already(span)]
         # The innermost first: what is around it repeats it.
         counted.sort(key=lambda span: (-span.start_ns, span.end_ns))
@@ -83,6 +85,13 @@ class Repeats:
         memory.move_to_end(key)
         if len(memory) > self._largest:
             memory.popitem(last=False)
+
+
+def _trust(span: SpanRow) -> tuple[bool, int, int]:
+    """Whom to believe about one call: an SDK about itself, then who saw most (a stream's beginning knows less than its
+    end)."""
+    own = str(span.attributes.get(names.SCOPE_NAME, "")).startswith(_SDKS)
+    return own, span.input_tokens + span.output_tokens, span.end_ns
 
 
 def _has_usage(span: SpanRow) -> bool:
