@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import msgspec
 
 from shiftright.core.spec import Check, Clause, Spec
-from shiftright.core.verdict import CheckRow
+from shiftright.core.verdict import CheckRow, LiveRow
 from shiftright.decisions import words
 from shiftright.evals.planning import PLANNED_FOR
+from shiftright.monitor import board as monitor
 from shiftright.store.rows import RunRow
 from shiftright.store.spend import month_of
 from shiftright.web.site import Site
@@ -62,7 +63,11 @@ class Month(msgspec.Struct, frozen=True):
     limit: float | None
 
 
-def board(site: Site, spec: Spec) -> Board:
+def board(site: Site, spec: Spec, *, live: bool = True) -> Board:
+    """
+    Args:
+        live: look at the traffic too, which takes longer than all the rest.
+    """
     runs = site.records.runs.list(spec.feature, limit=RECENT_RUNS)
     decided = next((run for run in runs if run.verdict is not None and run.verdict.checks), None)
     gate = (
@@ -71,9 +76,9 @@ def board(site: Site, spec: Spec) -> Board:
         else {}
     )
     dev = _dev(site, runs)
-    live = _live(site, spec)
+    seen = _live(site, spec) if live else {}
     rows = []
-    for check in spec.checks:
+    for check in (*spec.checks, *spec.live_checks):
         for clause in check.clauses:
             decision = gate.get((check.name, clause.kind))
             rows.append(
@@ -83,32 +88,33 @@ def board(site: Site, spec: Spec) -> Board:
                     target=words.target(check, clause),
                     dev=dev.get(check.name),
                     gate=None if decision is None else cell(check, clause, decision),
-                    live=live.get((check.name, clause.kind)),
+                    live=seen.get((check.name, clause.kind)),
                 )
             )
     return Board(tuple(rows), decided)
 
 
-def cell(check: Check, clause: Clause, row: CheckRow) -> Cell:
-    """A row of a verdict, on an axis on which its bound and its interval fit."""
-    said = words.quantity(clause.kind, row.estimate, check.score)
+def cell(check: Check, clause: Clause, row: CheckRow | LiveRow) -> Cell:
+    """A row of a verdict or of live traffic, on an axis on which its bound and its interval fit."""
+    if row.estimate is None:
+        return Cell(said="–", verdict=row.verdict or "", note=row.reason)
     interval = ""
     if row.interval is not None:
         ends = [words.quantity(clause.kind, end, check.score) for end in row.interval]
         interval = f"{ends[0].removesuffix(' points').removesuffix(' point')} to {ends[1]}"
     target = bound(clause)
     points = [point for point in (row.estimate, target, *(row.interval or ())) if point is not None]
-    margin = 0.08 * ((max(points) - min(points)) or 1.0) if points else 0.0
+    margin = 0.08 * ((max(points) - min(points)) or 1.0)
     return Cell(
-        said=said,
-        verdict=row.verdict,
+        said=words.quantity(clause.kind, row.estimate, check.score),
+        verdict=row.verdict or "",
         interval=interval,
-        note=f"{row.n:,} {words.units(row.n)}",
+        note=f"{row.n:,} {'traces' if isinstance(row, LiveRow) else words.units(row.n)}",
         estimate=row.estimate,
         ends=row.interval,
         target=target,
-        low=min(points, default=0.0) - margin,
-        high=max(points, default=1.0) + margin,
+        low=min(points) - margin,
+        high=max(points) + margin,
     )
 
 
@@ -154,7 +160,15 @@ def _mean(values: list[float]) -> Cell:
 
 
 def _live(site: Site, spec: Spec) -> dict[tuple[str, str], Cell]:
-    return {}
+    """The last seven days."""
+    found = monitor.board(spec, site.records, site.telemetry, windows=(("7 d", monitor.WEEK),))
+    checks = {check.name: check for check in (*spec.checks, *spec.live_checks)}
+    cells = {}
+    for row in found.window("7 d").rows:
+        clause = checks[row.check].clause(row.clause)
+        if clause is not None:
+            cells[row.check, row.clause] = cell(checks[row.check], clause, row)
+    return cells
 
 
 def month(site: Site, spec: Spec) -> Month:

@@ -65,7 +65,7 @@ def environment() -> Environment:
         auto_reload=False,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    made.globals.update(asset=static.address, sign=SIGN)
+    made.globals.update(asset=static.address, sign={**SIGN, "holds": "✓", "broken": "✗", "unclear": "?"})
     made.filters.update(
         percent=words.percent,
         points=lambda value: words.points(value, signed=True),

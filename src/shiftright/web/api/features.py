@@ -6,11 +6,15 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from shiftright import spec as specs
+from shiftright.core.spec import Spec
 from shiftright.core.verdict import Merge, Outcome
-from shiftright.errors import Error
-from shiftright.evals.next_step import NextStep, next_step
+from shiftright.errors import Error, UsageError
+from shiftright.evals.next_step import NextStep, next_step, next_step_of
 from shiftright.spec.discovery import discover
+from shiftright.store.rows import RunRow
 from shiftright.web.api.described import answer, answers
+from shiftright.web.board import BoardRow, Month, board, month
+from shiftright.web.problems import NotFound
 from shiftright.web.site import Site
 
 
@@ -39,6 +43,19 @@ class FeatureRow(msgspec.Struct):
     problem: str | None = None
 
 
+class FeatureDetail(msgspec.Struct):
+    """One contract and how it stands: per clause at each stage, money this month, the next action."""
+
+    feature: str
+    purpose: str
+    variants: tuple[str, ...]
+    baseline: str | None
+    checks: tuple[BoardRow, ...]
+    decided: RunRow | None
+    month: Month
+    next: NextStep
+
+
 class Features(msgspec.Struct):
     data: list[FeatureRow]
     next_cursor: str | None = None
@@ -52,12 +69,49 @@ def router(site: Site) -> APIRouter:
         """Every contract under the project's root, in path order."""
         return answer(Features(features(site)))
 
+    @router.get("/features/{name}", responses=answers(FeatureDetail, 404), response_class=Response)
+    def get_feature(name: str) -> Response:
+        """One contract, clause by clause: dev, gate, canary, live over seven days."""
+        spec = contract(site, name)
+        shown = board(site, spec)
+        return answer(
+            FeatureDetail(
+                feature=spec.feature,
+                purpose=spec.purpose,
+                variants=tuple(spec.variants),
+                baseline=spec.baseline,
+                checks=shown.rows,
+                decided=shown.decided,
+                month=month(site, spec),
+                next=next_step_of(spec.path, site.settings, site.records),
+            )
+        )
+
     @router.get("/next", responses=answers(NextStep), response_class=Response)
     def get_next() -> Response:
         """The one most useful next action of the project."""
         return answer(next_step(site.settings, site.records))
 
     return router
+
+
+def contract(site: Site, name: str) -> Spec:
+    """The contract of a feature.
+
+    Raises:
+        NotFound: for an unknown one.
+        SpecError: when it cannot be read.
+    """
+    # a path would be read from anywhere on this machine
+    if "/" in name or "\\" in name or name in (".", ".."):
+        raise NotFound(f"there is no feature {name[:80]!r}", hint="GET /api/features lists what there is.")
+    try:
+        spec = specs.load(specs.find(name, site.settings.root))
+    except UsageError as error:
+        raise NotFound(error.message, hint=error.hint) from error
+    if spec.feature != name:
+        raise NotFound(f"there is no feature {name[:80]!r}", hint="GET /api/features lists what there is.")
+    return spec
 
 
 def features(site: Site) -> list[FeatureRow]:

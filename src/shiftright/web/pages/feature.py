@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from shiftright import spec as specs
-from shiftright.errors import Error, UsageError
+from shiftright.errors import Error
 from shiftright.evals.next_step import next_step_of
 from shiftright.web import rendering
+from shiftright.web.api.features import contract
 from shiftright.web.board import board, month
 from shiftright.web.pages.overview import Traffic, traffic
-from shiftright.web.problems import NotFound
 from shiftright.web.site import Site
 
 RECENT_RUNS = 6
@@ -22,21 +21,23 @@ def router(site: Site) -> APIRouter:
 
     @router.get("/{name}")
     def one(request: Request, name: str) -> Response:
-        try:
-            spec = specs.load(specs.find(name, site.settings.root))
-        except UsageError as error:
-            raise NotFound(error.message, hint=error.hint) from error
+        spec = contract(site, name)
+        if request.headers.get("hx-request") == "true":
+            shown = board(site, spec)
+            return rendering.page(
+                site, request, "feature.html", block="board", spec=spec, board=shown, live=True
+            )
         try:
             following, problem = next_step_of(spec.path, site.settings, site.records), None
         except Error as error:
             following, problem = None, error
-        shown = board(site, spec)
         return rendering.page(
             site,
             request,
             "feature.html",
             spec=spec,
-            board=shown,
+            board=board(site, spec, live=False),
+            live=False,
             next=following,
             problem=problem,
             month=month(site, spec),

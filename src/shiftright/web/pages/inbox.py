@@ -184,6 +184,7 @@ class Shown(msgspec.Struct, frozen=True):
 
     subject: dict[str, Any]
     input: tuple[Turn, ...]
+    sent: tuple[Turn, ...]
     output: tuple[Turn, ...]
     left: tuple[Turn, ...]
     right: tuple[Turn, ...]
@@ -206,6 +207,7 @@ def _shown(site: Site, current: ReviewRow) -> Shown:
     return Shown(
         subject=subject,
         input=asked,
+        sent=sent if call and sent != asked else (),
         output=_turns(subject.get("output")),
         left=_turns(subject.get("left")),
         right=_turns(subject.get("right")),

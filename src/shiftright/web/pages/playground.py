@@ -14,6 +14,7 @@ from shiftright.errors import Error, UsageError
 from shiftright.evals.single import SingleRun, run_one
 from shiftright.spec.discovery import discover
 from shiftright.web import rendering
+from shiftright.web.api.features import contract
 from shiftright.web.api.traces import Text, root_of
 from shiftright.web.conversation import turns
 from shiftright.web.forms import Form, form
@@ -39,7 +40,7 @@ def router(site: Site) -> APIRouter:
 
     @router.post("")
     def call(request: Request, sent: filled) -> Response:
-        feature, variant = sent.required("feature"), sent.text("variant")
+        feature, variant = contract(site, sent.required("feature")).feature, sent.text("variant")
         typed = sent.text("input")
         try:
             run = asyncio.run(

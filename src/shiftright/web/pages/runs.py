@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from shiftright.errors import UsageError
-from shiftright.evals.report.gather import gather
+from shiftright.evals.report.gather import RunReport, gather
 from shiftright.evals.report.html import blocks
 from shiftright.improve.reviews import choices
 from shiftright.web import rendering
@@ -18,13 +18,26 @@ from shiftright.web.sessions import form_token
 from shiftright.web.site import Site
 
 MOST_RUNS = 100
+MOST_MARKS = 1_000
 
 
-def _marks(site: Site, request: Request, run_id: str) -> Callable[[str, str], str]:
-    """What ends each case: one key each for real, judge wrong, case wrong."""
+def _marks(site: Site, request: Request, report: RunReport) -> Callable[[str, str], str]:
+    """What ends each case: one key each for real, judge wrong, case wrong, and what has been said already."""
+    run_id = report.run.id
     macro = rendering.environment().get_template("marks.html").module.marks  # type: ignore[attr-defined]
     token = form_token(site, request.headers)
-    return lambda case, split: str(macro(run_id, case, split, choices("disagreement"), token))
+    said: dict[str, list[str]] = {}
+    page = site.records.reviews.list(None, feature=report.run.feature, kind="disagreement", limit=MOST_MARKS)
+    for review in page.data:
+        if review.resolution and (choice := review.resolution.get("choice")):
+            said.setdefault(str(review.subject.get("source")), []).append(f"{choice} ({review.reviewer})")
+
+    def marks(case: str, split: str) -> str:
+        return str(
+            macro(run_id, case, split, choices("disagreement"), token, said.get(f"run:{run_id}/{case}", []))
+        )
+
+    return marks
 
 
 def router(site: Site) -> APIRouter:
@@ -50,7 +63,7 @@ def router(site: Site) -> APIRouter:
             run=report.run,
             done=len(report.cases),
             # written by a template that escapes
-            report=Markup(blocks(report, _marks(site, request, report.run.id))),  # noqa: S704
+            report=Markup(blocks(report, _marks(site, request, report))),  # noqa: S704
         )
 
     return router
