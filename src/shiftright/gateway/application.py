@@ -57,7 +57,7 @@ class Gateway:
         self.requests = 0
         self.active = 0
         self._control = control
-        self._controlling: asyncio.Task[asgi.Lifespan] | None = None
+        self._controlling: asyncio.Task[asgi.Lifespan | None] | None = None
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls()
@@ -78,8 +78,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.access.exchange()
-        if self._controlling is not None:
-            await (await self._controlling).end()
+        if self._controlling is not None and (lifespan := await self._controlling) is not None:
+            await lifespan.end()
         await self._calls.close()
         await self._upstreams.close()
 
@@ -97,7 +97,10 @@ class Gateway:
             else:
                 assert self._controlling is not None
                 lifespan = await asyncio.shield(self._controlling)
-                await asgi.serve(lifespan, scope, proto)
+                if lifespan is None:
+                    proto.response_str(503, [("content-type", "text/plain")], "The pages could not be started.\n")
+                else:
+                    await asgi.serve(lifespan, scope, proto)
         finally:
             self.active -= 1
 
@@ -201,9 +204,13 @@ class Gateway:
             msgspec.json.encode(found),
         )
 
-    async def _start_control(self) -> asgi.Lifespan:
-        lifespan = asgi.Lifespan(await asyncio.to_thread(self._control))
-        await lifespan.start()
+    async def _start_control(self) -> asgi.Lifespan | None:
+        try:
+            lifespan = asgi.Lifespan(await asyncio.to_thread(self._control))
+            await lifespan.start()
+        except Exception:  # noqa: BLE001 - told at once; what passes through goes on without pages
+            _log.exception("API and pages could not be started")
+            return None
         return lifespan
 
     async def _take_traces(self, scope: Any, proto: Any) -> None:
