@@ -15,6 +15,7 @@ from shiftright.cli.check import check
 from shiftright.cli.compare import compare
 from shiftright.cli.demo import demo
 from shiftright.cli.doctor import doctor
+from shiftright.cli.draft import draft
 from shiftright.cli.eval import eval_
 from shiftright.cli.init import init
 from shiftright.cli.key import key
@@ -57,6 +58,7 @@ for _function, _name in (
     (show, "show"),
     (report, "report"),
     (next_, "next"),
+    (draft, "draft"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),

@@ -11,6 +11,7 @@ import typer
 
 from shiftright.cli import _output
 from shiftright.cli._options import Json
+from shiftright.cli._telemetry import has_traces, traces_of
 from shiftright.errors import UsageError
 
 if TYPE_CHECKING:
@@ -160,6 +161,25 @@ def start(
     return _output.PASS
 
 
+@review.command("label")
+def label(
+    feature: OfFeature = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most N traces.")] = 50,
+    json: Json = False,
+) -> int:
+    """Ask people whether answers of recorded traces are right: one review per trace, drawn by hash."""
+    from shiftright.app import App
+    from shiftright.improve.reviews import ask_labels
+
+    with App.here() as app, traces_of(app.settings) as telemetry:
+        opened = ask_labels(app.records, telemetry, feature, limit=limit)
+    if json:
+        _output.print_json({"opened": [row.id for row in opened]})
+    else:
+        _output.say(f"{len(opened)} traces wait: shiftright review start")
+    return _output.PASS
+
+
 @review.command("pairs")
 def pairs(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run of a variant against a baseline.")],
@@ -220,21 +240,12 @@ def figures(
 
 @contextmanager
 def _lookup(app: App) -> Iterator[Lookup]:
-    """Traces by id where this process may open the telemetry; a server that owns it links late traces itself."""
-    from pathlib import Path
-
-    from shiftright.store.telemetry import open_telemetry
-    from shiftright.tracing.handover import owner_of
-
-    place = Path(app.settings.telemetry_url.partition(":///")[2])
-    if owner_of(app.settings.home) is not None or not place.exists():
+    """Traces by id; nothing where nothing has been recorded."""
+    if not has_traces(app.settings):
         yield lambda trace_id: ()
         return
-    telemetry = open_telemetry(app.settings.telemetry_url)
-    try:
+    with traces_of(app.settings) as telemetry:
         yield telemetry.trace
-    finally:
-        telemetry.close()
 
 
 def _kind(given: str | None) -> Any:
@@ -329,9 +340,9 @@ def _asked(app: App, row: ReviewRow, reviewer: str | None) -> bool:
         if key in ("1", "2", "3"):
             break
     correction = consent = None
-    if row.kind != "preference" and key != "3" and row.feature:
+    if row.kind != "preference" and key != "3":
         correction = _prompt("the right answer, for a case that must pass (empty: none)")
-        if correction is not None:
+        if correction is not None and row.feature:
             asked = "may it be kept? g the user agreed, n nothing in it is about a person (empty: no)"
             consent = {"g": "given", "n": "not_needed"}.get(_prompt(asked) or "")
             correction = correction if consent else None

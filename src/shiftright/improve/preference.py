@@ -15,7 +15,7 @@ from shiftright.evals.report.gather import gather
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import ReviewRow
-from shiftright.store.telemetry import TelemetryStore
+from shiftright.store.telemetry import TraceReader
 from shiftright.tracing.exchange import exchange
 
 MOST_TRACES = 5_000
@@ -92,7 +92,7 @@ def pairs_of_run(settings: Settings, records: Records, run_id: str) -> tuple[str
     return run.feature, run.variant, run.baseline, pairs
 
 
-def pairs_of_traces(telemetry: TelemetryStore, feature: str, candidate: str, baseline: str) -> list[Pair]:
+def pairs_of_traces(telemetry: TraceReader, feature: str, candidate: str, baseline: str) -> list[Pair]:
     """The newest live answers of both variants to one input."""
     answers: dict[str, tuple[str, Any]] = {}
     pairs = []
@@ -169,7 +169,7 @@ def _reviews(records: Records, feature: str) -> Iterator[ReviewRow]:
             return
 
 
-def _newest(telemetry: TelemetryStore, where: TraceFilter) -> Iterator[str]:
+def _newest(telemetry: TraceReader, where: TraceFilter) -> Iterator[str]:
     cursor, given = None, 0
     while given < MOST_TRACES:
         page = telemetry.traces(where, limit=500, cursor=cursor)

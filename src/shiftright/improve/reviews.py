@@ -7,21 +7,25 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from shiftright.core.case import digest_of
 from shiftright.core.score import Score
+from shiftright.core.trace import TraceFilter
 from shiftright.errors import UsageError
 from shiftright.improve.cases import SOURCE, AddedCase, Consent, add_case
-from shiftright.improve.feedback import settle
+from shiftright.improve.feedback import settle, subject_of
 from shiftright.improve.likeness import grouped
 from shiftright.improve.preference import score_name
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.store.rows import ReviewKind, ReviewRow, ScoreRow
-from shiftright.tracing.exchange import Lookup, text_of
+from shiftright.store.telemetry import TraceReader
+from shiftright.tracing.exchange import Lookup, exchange, text_of
 
 CORRECT = "correct"
 """Name of a person's score where the review is about no check of the contract."""
 
 MOST_SHOWN = 500
+DRAWN_FROM = 500
 
 
 class Choice(NamedTuple):
@@ -131,18 +135,40 @@ def resolve(
     if review.status != "open":
         raise UsageError(f"review {review.id} was {review.status} by {review.reviewer} already")
     case = None if correction is None else _case(settings, review, said, correction, consent)
-    resolution: dict[str, Any] = {"choice": choice, "comment": comment}
-    if case is not None:
-        resolution |= {
-            "correction": correction,
-            "consent": consent,
-            "case": case.case.id,
-            "file": str(case.file),
-        }
+    resolution: dict[str, Any] = {
+        "choice": choice,
+        "comment": comment,
+        "correction": correction,
+        "consent": consent,
+        "case": case.case.id if case else None,
+        "file": str(case.file) if case else None,
+    }
     kept = {key: value for key, value in resolution.items() if value is not None}
     closed = records.reviews.close(review.id, "resolved", kept, reviewer)
     records.scores.add(_scores(closed, said, reviewer, comment))
     return Resolved(closed, choice, case)
+
+
+def ask_labels(
+    records: Records, telemetry: TraceReader, feature: str | None = None, *, limit: int = 50
+) -> tuple[ReviewRow, ...]:
+    """Open a ``label`` review for ``limit`` traces, drawn by hash from the newest that nobody was asked about."""
+    waiting: list[ReviewRow] = []
+    drawn = sorted(
+        (row.trace_id for row in telemetry.traces(TraceFilter(feature=feature), limit=DRAWN_FROM).data),
+        key=lambda trace_id: digest_of(trace_id, "label"),
+    )
+    for trace_id in drawn:
+        if len(waiting) == limit:
+            break
+        if records.reviews.list(None, trace_id=trace_id, limit=1).data:
+            continue
+        told = exchange(telemetry.trace(trace_id))
+        if told is not None and told.value is not None:
+            waiting.append(
+                records.reviews.open("label", subject_of(told), feature=told.feature, trace_id=trace_id)
+            )
+    return tuple(waiting)
 
 
 def dismiss(records: Records, review_id: str, reviewer: str, reason: str | None = None) -> ReviewRow:
@@ -157,20 +183,18 @@ def dismiss(records: Records, review_id: str, reviewer: str, reason: str | None 
 
 def _case(
     settings: Settings, review: ReviewRow, said: Choice, correction: Any, consent: Consent | None
-) -> AddedCase:
+) -> AddedCase | None:
+    """None before there is a contract: the correction waits in the review until one is drafted."""
     if review.kind == "preference" or said.value is None:
         raise UsageError(
             f"{said.word!r} and a correction contradict each other", hint="Leave the correction out."
         )
+    if not review.feature:
+        return None
     if consent is None:
         raise UsageError(
             "a correction becomes a case in a file: say on what consent",
             hint="--consent given (the user agreed), or --consent not_needed (nothing in it is about a person)",
-        )
-    if not review.feature:
-        raise UsageError(
-            "this review belongs to no feature, so there is no contract to add the case to",
-            hint="Draft one from these traces: shiftright draft --feature NAME",
         )
     return add_case(
         settings,

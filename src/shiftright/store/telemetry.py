@@ -12,6 +12,16 @@ Group = Literal["", "feature", "variant", "release", "model", "provider", "user"
 Bucket = Literal["hour", "day"]
 
 
+class TraceReader(Protocol):
+    """What a command needs to read traces, whether it opens the store or asks the server that owns it."""
+
+    def traces(
+        self, where: TraceFilter | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> TracePage: ...
+
+    def trace(self, trace_id: str) -> Sequence[SpanRow]: ...
+
+
 class TelemetryStore(Protocol):
     """Blocking calls, safe to use from several threads; times are nanoseconds since 1970.
 
