@@ -101,12 +101,19 @@ class App:
 
         return await plan_feature(feature, self.settings, self.records, options, progress)
 
-    async def serve(self, host: str, port: int, ready: Callable[[Served], None]) -> None:
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        ready: Callable[[Served], None],
+        ending: asyncio.Event | None = None,
+    ) -> None:
         """Gateway, trace intake, API and pages in this process, until SIGTERM or SIGINT.
 
         Args:
             port: 0 takes a free one.
             ready: called once requests are answered.
+            ending: ends it when set, instead of the two signals.
 
         Raises:
             UsageError: the address cannot be had, or is reached from elsewhere and nothing asks for a key.
@@ -145,7 +152,7 @@ class App:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
                 taking = asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake))
-                await serve(plane, sock, lambda: ready(served), ended_by_signals())
+                await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 taking.cancel()
         finally:
             intake.close()

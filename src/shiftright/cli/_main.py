@@ -21,6 +21,7 @@ from shiftright.cli.init import init
 from shiftright.cli.key import key
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
+from shiftright.cli.record import record
 from shiftright.cli.report import report
 from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
@@ -59,6 +60,7 @@ for _function, _name in (
     (report, "report"),
     (next_, "next"),
     (draft, "draft"),
+    (record, "record"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),

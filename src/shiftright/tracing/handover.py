@@ -29,6 +29,12 @@ def owner_of(home: Path) -> str | None:
         return None
 
 
+def answering_owner(home: Path) -> str | None:
+    """``owner_of``, when it answers; a server that was killed leaves its file behind."""
+    url = owner_of(home)
+    return url if url is not None and _asked(url, "GET", "/healthz", b"", {}) is not None else None
+
+
 def hand_over(spans: Sequence[SpanRow], home: Path, key: str | None = None) -> bool:
     """Durable when this returns; True when the owner has them, False when they wait in the spool.
 
@@ -44,16 +50,24 @@ def hand_over(spans: Sequence[SpanRow], home: Path, key: str | None = None) -> b
 
 
 def _sent(url: str, batch: bytes, key: str | None) -> bool:
-    address = urlsplit(url)
-    secure = address.scheme == "https"
-    connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     headers = {"content-type": PROTOBUF} | ({"authorization": f"Bearer {key}"} if key else {})
-    connection = connect(address.hostname or "", address.port, timeout=_PATIENCE_S)
+    # A batch whose answer is lost is sent again by way of the spool: the store knows its spans.
+    return _asked(url, "POST", "/v1/traces", batch, headers) == http.client.OK
+
+
+def _asked(url: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> int | None:
+    """The answer's status; None when there was none."""
     try:
-        connection.request("POST", "/v1/traces", batch, headers)
-        # A batch whose answer is lost is sent again by way of the spool: the store knows its spans.
-        return connection.getresponse().status == http.client.OK
+        address = urlsplit(url)
+        secure = address.scheme == "https"
+        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = connect(address.hostname or "", address.port, timeout=_PATIENCE_S)
+    except ValueError:
+        return None
+    try:
+        connection.request(method, path, body, headers)
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
