@@ -16,6 +16,7 @@ from shiftright.improve.reviews import queue
 from shiftright.settings import Settings
 from shiftright.store import Records
 from shiftright.tracing.exchange import exchange
+from shiftright.tracing.redaction import Redaction
 
 T1 = trace_id(1)
 SPANS = {
@@ -58,6 +59,20 @@ def test_sent_twice_it_counts_once_even_after_the_review_is_closed(records: Reco
     assert records.reviews.list().data == ()
     other = trace_id(2)
     assert take(records, lookup, Given(trace_id=other, value=0, idempotency_key="k1")).trace_id == other
+
+
+def test_what_a_user_wrote_is_redacted_as_traces_are(records: Records) -> None:
+    said = Given(
+        trace_id=T1,
+        value=0,
+        comment="write to ann@example.com",
+        correction={"to": "ann@example.com", "api_key": "sk-live-0123456789abcdef0123456789"},
+    )
+    stored = take(records, lookup, said, Redaction(["email"]))
+    assert "ann@" not in json.dumps([stored.comment, stored.correction])
+    assert "0123456789abcdef" not in json.dumps(records.feedback.of_trace(T1)[0].correction)
+    plain = take(records, lookup, Given(trace_id=T1, value=0, correction=[1, None, "a"]))
+    assert plain.correction == [1, None, "a"]
 
 
 def test_feedback_may_come_before_its_trace(records: Records) -> None:

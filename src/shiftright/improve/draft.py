@@ -22,6 +22,8 @@ MOST_LABELS = 20
 DEV_SHARE = 256 // 3
 """Of 256: a third of the inputs to tune on, the rest to decide with."""
 
+SMALLEST_COST = 1e-9  # USD a call: below it is a price that somebody got wrong
+
 LABEL = "label traces (shiftright review label) and draft again"
 
 _PLAIN = re.compile(r"[A-Za-z][\w.-]*")
@@ -260,7 +262,7 @@ def _checks(
         p95 = latencies[min(int(0.95 * len(latencies)), len(latencies) - 1)]
         checks.append(f"  latency: {{p95_at_most: {_rounded(1.5 * p95)} s}}   # seen: {p95:.3g} s")
     costs = [each.cost_usd for each in kept if each.cost_usd]
-    if costs:
+    if costs and sum(costs) / len(costs) >= SMALLEST_COST:
         mean, most = sum(costs) / len(costs), max(costs)
         bounds = f"mean_at_most: {_rounded(1.25 * mean)} USD, each_at_most: {_rounded(max(3 * most, 1.25 * mean))} USD"
         checks.append(f"  cost:    {{{bounds}}}   # seen: {mean:.3g} USD a call")
@@ -277,7 +279,7 @@ def _level(chosen: Sequence[Observed]) -> int:
 
 def _rounded(value: float) -> str:
     """Two digits that matter, never in a notation that a contract does not read."""
-    return f"{float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".")
+    return f"{float(f'{value:.2g}'):.12f}".rstrip("0").rstrip(".")
 
 
 def _spec(feature: str, side: _Side, checks: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from shiftright.errors import UsageError
 from shiftright.store import Records
 from shiftright.store.rows import FeedbackRow
 from shiftright.tracing.exchange import Exchange, Lookup, exchange
+from shiftright.tracing.redaction import Redaction
 
 LARGEST_BODY = 100_000
 """Bytes of one POST; words of a person are shorter."""
@@ -59,21 +60,23 @@ def read(body: bytes) -> Given:
     return given
 
 
-def take(records: Records, lookup: Lookup, given: Given) -> FeedbackRow:
+def take(records: Records, lookup: Lookup, given: Given, redaction: Redaction | None = None) -> FeedbackRow:
     """Keep the feedback, and open or join a review where it complains. Sent again with its key, it counts once.
 
-    Feedback may come before its trace is stored: it is kept without a feature until ``settle`` finds the trace.
+    What the user wrote is redacted as traces are (default: secrets alone). Feedback may come before its trace is stored:
+    it is kept without a feature until ``settle`` finds the trace.
     """
     told = exchange(lookup(given.trace_id))
     key = given.idempotency_key
+    clean = redaction or Redaction()
     row = FeedbackRow(
         trace_id=given.trace_id,
         name=given.name,
         created_at=time.time(),
         feature=told.feature if told else "",
         value=None if given.value is None else float(given.value),
-        comment=given.comment,
-        correction=given.correction,
+        comment=None if given.comment is None else clean.text(given.comment),
+        correction=_redacted(given.correction, clean),
         user=given.user,
         # keys of two browsers may be equal, so a key counts within its trace
         idempotency_key=None if key is None else f"{given.trace_id}:{key}",
@@ -83,6 +86,12 @@ def take(records: Records, lookup: Lookup, given: Given) -> FeedbackRow:
         subject = {"feedback": [stored.id]} | (subject_of(told) if told else {})
         records.reviews.open("complaint", subject, feature=stored.feature, trace_id=stored.trace_id)
     return stored
+
+
+def _redacted(value: Any, clean: Redaction) -> Any:
+    if isinstance(value, str):
+        return clean.text(value)
+    return msgspec.json.decode(clean.json_or_text(msgspec.json.encode(value).decode()))
 
 
 def _reviewed(records: Records, stored: FeedbackRow) -> bool:
