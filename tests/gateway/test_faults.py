@@ -143,7 +143,7 @@ def test_a_slow_client_gets_everything_and_holds_nobody_up(site: Site, provider:
     provider.plays = [chunks(*[big] * 60), whole(ANSWER)]
     body = json.dumps(ASK | {"stream": True}).encode()
     with socket.create_connection(("127.0.0.1", site.port)) as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         slow.sendall(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             b"content-length: %d\r\n\r\n%b" % (len(body), body)
