@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -167,13 +168,23 @@ def _wrong(body: Map, name: str, message: str, hint: str) -> SpecError:
     return SpecError(message, file=mark.file, line=mark.line, hint=hint)
 
 
+# "ft:gpt-4o:…" is a model's whole name.
+_FIRST_PARTY = re.compile(
+    r"(?:(?P<anthropic>claude-)|(?:ft:)?(?:gpt-|chatgpt-|o\d|text-embedding-|omni-moderation-|computer-use-))"
+)
+
+
 def split_name(name: str, default: str | None) -> tuple[str, str]:
     """Provider and model of ``provider:model``, or of a bare model of the default provider.
 
+    Without a default OpenAI's and Anthropic's own names mean them: a program that is only pointed here says those.
+
     Raises:
-        UsageError: for a bare name without a default.
+        UsageError: for any other bare name without a default.
     """
     provider, colon, model = name.partition(":")
+    if default is None and (known := _FIRST_PARTY.match(name)):
+        return ("anthropic" if known["anthropic"] else "openai"), name
     if colon and provider and model:
         return provider, model
     if default is None or not name:
