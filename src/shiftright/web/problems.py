@@ -74,7 +74,9 @@ def refuse(
     """The error in the form that whoever asked can read."""
     response: Response
     if is_page(request):
-        response = rendering.page(site, request, "problem.html", status=status, problem=_EMPTY | problem)
+        # a part of a page that failed is told in its place
+        name = "problem_part.html" if "hx-request" in request.headers else "problem.html"
+        response = rendering.page(site, request, name, status=status, problem=_EMPTY | problem)
     else:
         told = {name: value for name, value in problem.items() if value is not None}
         response = Response(msgspec.json.encode({"error": told}), status, media_type="application/json")
@@ -83,7 +85,6 @@ def refuse(
 
 
 def is_page(request: Request) -> bool:
-    path = request.url.path
-    return "text/html" in request.headers.get("accept", "") and not path.startswith(
-        ("/api/", "/v1/", "/static/")
-    )
+    if request.url.path.startswith(("/api/", "/v1/", "/static/")):
+        return False
+    return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
@@ -60,6 +62,9 @@ async def body(request: Request) -> bytes:
     return bytes(read)
 
 
+Body = Annotated[bytes, Depends(body)]
+
+
 def router(site: Site) -> APIRouter:
     router = APIRouter(tags=["feedback"])
     described = {"requestBody": {"required": True, "content": content_of(Given)}}
@@ -70,7 +75,7 @@ def router(site: Site) -> APIRouter:
         response_class=Response,
         openapi_extra=described,
     )
-    def give(request: Request, sent: bytes = Depends(body)) -> Response:
+    def give(request: Request, sent: Body) -> Response:
         """Keep what a user says of a trace; a complaint opens a review."""
         given = read(sent)
         if not _may(site, request, given):

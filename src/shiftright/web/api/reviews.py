@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from shiftright.errors import UsageError
 from shiftright.improve import reviews
 from shiftright.improve.cases import Consent
 from shiftright.store.rows import ReviewKind, ReviewRow, ReviewStatus
 from shiftright.web.api.described import answer, answers, content_of
-from shiftright.web.api.feedback import body
+from shiftright.web.api.feedback import Body
 from shiftright.web.api.traces import Cursor, Limit, Text
 from shiftright.web.problems import NotFound
 from shiftright.web.site import Site
@@ -85,7 +85,7 @@ def router(site: Site) -> APIRouter:
         response_class=Response,
         openapi_extra={"requestBody": {"required": True, "content": content_of(Said)}},
     )
-    def resolve(review_id: str, sent: bytes = Depends(body)) -> Response:
+    def resolve(review_id: str, sent: Body) -> Response:
         """Say what is true of it: a human score, and with a correction a case that must pass from now on."""
         said = _read(sent)
         found = review(site, review_id)

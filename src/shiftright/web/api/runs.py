@@ -7,10 +7,12 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Query, Response
 
+from shiftright.errors import UsageError
 from shiftright.evals.report.gather import RunReport, gather
 from shiftright.store.rows import RunRow
 from shiftright.web.api.described import answer, answers
 from shiftright.web.api.traces import Text
+from shiftright.web.problems import NotFound
 from shiftright.web.site import Site
 
 
@@ -32,6 +34,17 @@ def router(site: Site) -> APIRouter:
     @router.get("/{run_id}", responses=answers(RunReport, 404), response_class=Response)
     def get_run(run_id: str) -> Response:
         """One run as its report shows it: verdict, clauses, every case, evidence, cost and latency."""
-        return answer(gather(run_id, site.settings, site.records))
+        return answer(report(site, run_id))
 
     return router
+
+
+def report(site: Site, run_id: str) -> RunReport:
+    """
+    Raises:
+        NotFound: for an unknown run.
+    """
+    try:
+        return gather(run_id, site.settings, site.records)
+    except UsageError as error:
+        raise NotFound(error.message, hint=error.hint) from error

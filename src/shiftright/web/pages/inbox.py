@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 import msgspec
@@ -12,13 +12,13 @@ from fastapi.responses import RedirectResponse
 from shiftright.core.score import Score
 from shiftright.core.trace import TraceFilter
 from shiftright.errors import Error, UsageError
-from shiftright.evals.report.gather import gather
 from shiftright.improve import agreement, reviews
 from shiftright.improve.feedback import subject_of
 from shiftright.store.rows import FeedbackRow, ReviewKind, ReviewRow
 from shiftright.tracing.exchange import exchange
 from shiftright.web import rendering
 from shiftright.web.api.reviews import review
+from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
 from shiftright.web.forms import Form, form
@@ -33,7 +33,7 @@ YEAR_S = 365 * 24 * 3600
 
 def router(site: Site) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    filled = Annotated[Form, Depends(form(site))]
+    filled = Depends(form(site))
 
     @router.get("/inbox")
     def queue(request: Request, feature: Text = None, kind: ReviewKind | None = None) -> Response:
@@ -46,7 +46,7 @@ def router(site: Site) -> APIRouter:
         return _page(site, request, review(site, review_id), feature, kind)
 
     @router.post("/inbox/sample")
-    def sample(sent: filled) -> Response:
+    def sample(sent: Form = filled) -> Response:
         feature = sent.required("feature")
         for row in site.telemetry.traces(TraceFilter(feature=feature), limit=SAMPLE).data:
             told = exchange(site.telemetry.trace(row.trace_id))
@@ -57,7 +57,7 @@ def router(site: Site) -> APIRouter:
         return RedirectResponse(f"/inbox?{urlencode({'feature': feature})}", 303)
 
     @router.post("/inbox/{review_id}")
-    def say(request: Request, review_id: str, sent: filled) -> Response:
+    def say(request: Request, review_id: str, sent: Form = filled) -> Response:
         found, reviewer = review(site, review_id), sent.text("reviewer").strip()[:200] or "reviewer"
         feature, kind = sent.text("feature") or None, sent.text("kind") or None
         try:
@@ -72,7 +72,7 @@ def router(site: Site) -> APIRouter:
         return answer
 
     @router.post("/traces/{trace_id}/review")
-    def open_trace(trace_id: str, sent: filled) -> Response:
+    def open_trace(trace_id: str, sent: Form = filled) -> Response:
         told = exchange(site.telemetry.trace(trace_id))
         if told is None:
             raise UsageError(
@@ -83,7 +83,7 @@ def router(site: Site) -> APIRouter:
         return RedirectResponse(f"/inbox/{opened.id}", 303)
 
     @router.post("/runs/{run_id}/cases/{case_id:path}")
-    def mark(run_id: str, case_id: str, sent: filled) -> Response:
+    def mark(run_id: str, case_id: str, sent: Form = filled) -> Response:
         opened = _disagreement(site, run_id, sent.text("split"), case_id)
         _say(site, opened, sent, sent.text("reviewer").strip()[:200] or "reviewer")
         return RedirectResponse(f"/runs/{quote(run_id)}#case-{quote(case_id)}", 303)
@@ -120,9 +120,9 @@ def _say(site: Site, found: ReviewRow, sent: Form, reviewer: str) -> str:
 
 def _disagreement(site: Site, run_id: str, split: str, case_id: str) -> ReviewRow:
     """A review of a case of a run: what its checks said, to be confirmed or not."""
-    report = gather(run_id, site.settings, site.records)
+    found = report(site, run_id)
     case = next(
-        (case for case in report.cases if case.id == case_id and case.split == (split or case.split)), None
+        (case for case in found.cases if case.id == case_id and case.split == (split or case.split)), None
     )
     if case is None:
         raise UsageError(f"run {run_id} has no case {case_id[:80]!r}", hint="Reload the page of the run.")
@@ -132,12 +132,12 @@ def _disagreement(site: Site, run_id: str, split: str, case_id: str) -> ReviewRo
         "output": answers[0].output if answers else None,
         "error": answers[0].failure.message if answers and answers[0].failure else None,
         "expected": case.expected,
-        "variant": report.run.variant,
-        "source": f"run:{report.run.id}/{case.id}",
+        "variant": found.run.variant,
+        "source": f"run:{found.run.id}/{case.id}",
         "check": next(iter(case.worst), None),
     }
     kept = {name: value for name, value in subject.items() if value is not None}
-    return site.records.reviews.open("disagreement", kept, feature=report.run.feature)
+    return site.records.reviews.open("disagreement", kept, feature=found.run.feature)
 
 
 def _page(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -15,7 +13,7 @@ from shiftright.web.site import Site
 
 def router(site: Site) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    filled = Annotated[Form, Depends(form(site))]
+    filled = Depends(form(site))
 
     @router.get("/login")
     def ask(request: Request) -> Response:
@@ -24,7 +22,7 @@ def router(site: Site) -> APIRouter:
         return rendering.page(site, request, "login.html", wrong=False)
 
     @router.post("/login")
-    def enter(request: Request, sent: filled) -> Response:
+    def enter(request: Request, sent: Form = filled) -> Response:
         if site.key is not None and not equal(sent.text("key").strip(), site.key):
             return rendering.page(site, request, "login.html", wrong=True, status=403)
         answer = RedirectResponse("/", 303)
@@ -39,7 +37,7 @@ def router(site: Site) -> APIRouter:
         return answer
 
     @router.post("/logout")
-    def leave(sent: filled) -> Response:
+    def leave(sent: Form = filled) -> Response:
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
@@ -23,7 +23,7 @@ from shiftright.web.site import Site
 
 def router(site: Site) -> APIRouter:
     router = APIRouter(prefix="/playground", include_in_schema=False)
-    filled = Annotated[Form, Depends(form(site))]
+    filled = Depends(form(site))
 
     @router.get("")
     def ask(request: Request, feature: Text = None, variant: Text = None, trace: Text = None) -> Response:
@@ -39,7 +39,7 @@ def router(site: Site) -> APIRouter:
         return _page(site, request, feature or "", variant or "", value, source=trace)
 
     @router.post("")
-    def call(request: Request, sent: filled) -> Response:
+    def call(request: Request, sent: Form = filled) -> Response:
         feature, variant = contract(site, sent.required("feature")).feature, sent.text("variant")
         typed = sent.text("input")
         try:

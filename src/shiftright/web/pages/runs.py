@@ -7,13 +7,12 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
-from shiftright.errors import UsageError
-from shiftright.evals.report.gather import RunReport, gather
+from shiftright.evals.report.gather import RunReport
 from shiftright.evals.report.html import blocks
 from shiftright.improve.reviews import choices
 from shiftright.web import rendering
+from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
-from shiftright.web.problems import NotFound
 from shiftright.web.sessions import form_token
 from shiftright.web.site import Site
 
@@ -21,13 +20,13 @@ MOST_RUNS = 100
 MOST_MARKS = 1_000
 
 
-def _marks(site: Site, request: Request, report: RunReport) -> Callable[[str, str], str]:
+def _marks(site: Site, request: Request, found: RunReport) -> Callable[[str, str], str]:
     """What ends each case: one key each for real, judge wrong, case wrong, and what has been said already."""
-    run_id = report.run.id
+    run_id = found.run.id
     macro = rendering.environment().get_template("marks.html").module.marks  # type: ignore[attr-defined]
     token = form_token(site, request.headers)
     said: dict[str, list[str]] = {}
-    page = site.records.reviews.list(None, feature=report.run.feature, kind="disagreement", limit=MOST_MARKS)
+    page = site.records.reviews.list(None, feature=found.run.feature, kind="disagreement", limit=MOST_MARKS)
     for review in page.data:
         if review.resolution and (choice := review.resolution.get("choice")):
             said.setdefault(str(review.subject.get("source")), []).append(f"{choice} ({review.reviewer})")
@@ -50,20 +49,17 @@ def router(site: Site) -> APIRouter:
 
     @router.get("/{run_id}")
     def one(request: Request, run_id: str) -> Response:
-        try:
-            report = gather(run_id, site.settings, site.records)
-        except UsageError as error:
-            raise NotFound(error.message, hint=error.hint) from error
+        found = report(site, run_id)
         partial = request.headers.get("hx-request") == "true"
         return rendering.page(
             site,
             request,
             "run.html",
             block="report" if partial else None,
-            run=report.run,
-            done=len(report.cases),
+            run=found.run,
+            done=len(found.cases),
             # written by a template that escapes
-            report=Markup(blocks(report, _marks(site, request, report))),  # noqa: S704
+            report=Markup(blocks(found, _marks(site, request, found))),  # noqa: S704
         )
 
     return router
