@@ -11,15 +11,23 @@ from shiftright.store.telemetry import open_telemetry
 
 
 def record(folder: Path, count: int = 12) -> None:
-    spans = [
-        SpanRow(
-            trace_id=f"{i:032x}", span_id=f"{i:016x}", name="chat", start_ns=i * 10**9, end_ns=i * 10**9 + 5 * 10**8,
-            operation="chat", provider="openai", model="gpt-5-mini", cost_usd=0.001,
-            input=json.dumps([{"role": "user", "content": f"question about {'abcdefghijklmn'[i]}{i}x topic{'qrstuvwxyzabcd'[i]}"}]),
+    spans = []
+    for i in range(1, count + 1):
+        words = f"question about {'abcdefghijklmn'[i]}{i}x topic{'qrstuvwxyzabcd'[i]}"
+        span = SpanRow(
+            trace_id=f"{i:032x}",
+            span_id=f"{i:016x}",
+            name="chat",
+            start_ns=i * 10**9,
+            end_ns=i * 10**9 + 5 * 10**8,
+            operation="chat",
+            provider="openai",
+            model="gpt-5-mini",
+            cost_usd=0.001,
+            input=json.dumps([{"role": "user", "content": words}]),
             output=json.dumps([{"role": "assistant", "content": "an answer"}]),
         )
-        for i in range(1, count + 1)
-    ]  # fmt: skip
+        spans.append(span)
     telemetry = open_telemetry(f"duckdb:///{folder / '.shiftright' / 'telemetry.duckdb'}")
     telemetry.append(spans)
     telemetry.close()

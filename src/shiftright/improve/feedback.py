@@ -63,8 +63,8 @@ def read(body: bytes) -> Given:
 def take(records: Records, lookup: Lookup, given: Given, redaction: Redaction | None = None) -> FeedbackRow:
     """Keep the feedback, and open or join a review where it complains. Sent again with its key, it counts once.
 
-    What the user wrote is redacted as traces are (default: secrets alone). Feedback may come before its trace is stored:
-    it is kept without a feature until ``settle`` finds the trace.
+    What the user wrote is redacted as traces are (default: secrets alone). Feedback may come before its trace is
+    stored: it is kept without a feature until ``settle`` finds the trace.
     """
     told = exchange(lookup(given.trace_id))
     key = given.idempotency_key
