@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
     from shiftright.evals.report.gather import RunReport
+    from shiftright.core.trace import SpanRow
     from shiftright.store import Records
+    from shiftright.store.intake import Intake
+    from shiftright.store.telemetry import TelemetryStore
+    from shiftright.tracing.redaction import Redaction
 
 Result = TypeVar("Result")
 
@@ -123,11 +127,13 @@ class App:
         from shiftright import gateway
         from shiftright.gateway.ingest import keep_taking
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
+        from shiftright.improve import tokens
         from shiftright.store.intake import Intake
         from shiftright.store.spool import Spool
         from shiftright.store.telemetry import open_telemetry
         from shiftright.tracing.counting import Repeats
         from shiftright.tracing.handover import SPOOL_FOLDER
+        from shiftright.tracing.redaction import Redaction, kinds_of_project
 
         settings, records = self.settings, self.records
         access = gateway.Access(records, settings.key)
@@ -139,7 +145,13 @@ class App:
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
         telemetry = open_telemetry(settings.telemetry_url)
-        intake = Intake(telemetry, prepare=Repeats().settle)
+        repeats, redaction = Repeats(), Redaction(kinds_of_project(settings.root))
+
+        def prepare(spans: Sequence[SpanRow]) -> None:
+            repeats.settle(spans)
+            redaction.prepare(spans)
+
+        intake = Intake(telemetry, prepare=prepare)
 
         def control() -> Any:
             from shiftright.web.application import application
@@ -147,13 +159,18 @@ class App:
 
             return application(Site(settings, records, telemetry, intake, settings.key))
 
-        plane = gateway.Gateway(router, access, intake, control)
+        plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
-                taking = asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake))
+                beside = (
+                    asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake)),
+                    asyncio.create_task(_keep_watching(settings, records, telemetry, intake, redaction)),
+                )
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
-                taking.cancel()
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
         finally:
             intake.close()
             telemetry.close()
@@ -163,6 +180,30 @@ class App:
         from shiftright.evals.report.gather import gather
 
         return gather(run_id, self.settings, self.records)
+
+
+async def _keep_watching(
+    settings: Settings, records: Records, telemetry: TelemetryStore, intake: Intake, redaction: Redaction
+) -> None:
+    """Score live traffic until cancelled. What that takes is imported on a thread, once requests are answered."""
+
+    def begun() -> Any:
+        from shiftright.monitor.watching import Monitor
+        from shiftright.tracing.redaction import kinds_of_project
+
+        def follow(_: object) -> None:
+            redaction.use(kinds_of_project(settings.root))
+
+        monitor = Monitor(settings, records, telemetry, contracts_changed=follow)
+        monitor.start()
+        return monitor
+
+    monitor = await asyncio.to_thread(begun)
+    intake.listen(monitor.listen)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.to_thread(monitor.close)
 
 
 def evaluate(

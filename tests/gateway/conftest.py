@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.gateway.servers import Provider, Site
 
 
@@ -23,7 +22,11 @@ def start(tmp_path: Path, provider: Provider) -> Iterator[Callable[..., Site]]:
     running: list[Site] = []
 
     def begin(
-        config: str = "", *, key: str | None = None, prepare: Callable[[Path], None] | None = None, telemetry: str = ""
+        config: str = "",
+        *,
+        key: str | None = None,
+        prepare: Callable[[Path], None] | None = None,
+        telemetry: str = "",
     ) -> Site:
         if config:
             (tmp_path / "shiftright.yaml").write_text(config.replace("URL", provider.url), encoding="utf-8")

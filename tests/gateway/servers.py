@@ -24,7 +24,9 @@ class Received:
     def __init__(self, head: bytes, body: bytes) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
         self.method, self.path, _ = first.split(" ")
-        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+        self.headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)
+        }
         self.body = body
 
 
@@ -98,7 +100,9 @@ def chunks(*parts: bytes, pause_s: float = 0.0, cut: bool = False, hang: bool = 
     """A stream of events, each its own HTTP chunk."""
 
     async def play(got: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         for part in parts:
             writer.write(b"%x\r\n%b\r\n" % (len(part), part))
             await writer.drain()
@@ -120,11 +124,16 @@ class Site:
         self.root = root
         (root / ".shiftright").mkdir(exist_ok=True)
         self.records = open_records(f"sqlite:///{root / '.shiftright' / 'records.db'}")
-        self.telemetry: Any = open_telemetry(telemetry_url or f"duckdb:///{root / '.shiftright' / 't.duckdb'}")
+        self.telemetry: Any = open_telemetry(
+            telemetry_url or f"duckdb:///{root / '.shiftright' / 't.duckdb'}"
+        )
         self.intake = Intake(self.telemetry, flush_s=0.01)
         self.access = gateway.Access(self.records, key)
         self.gateway = gateway.Gateway(
-            gateway.Router(root, gateway.configure(root, environment)), self.access, self.intake, lambda: control
+            gateway.Router(root, gateway.configure(root, environment)),
+            self.access,
+            self.intake,
+            lambda: control,
         )
         self._sock = bind("127.0.0.1", 0)
         self.port = self._sock.getsockname()[1]

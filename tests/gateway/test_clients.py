@@ -14,7 +14,6 @@ import anthropic
 import httpx
 import openai
 import pytest
-
 from tests.gateway.servers import Provider, Site, chunks, whole
 
 SPEC = """\
@@ -131,13 +130,21 @@ def test_a_variant_that_is_a_model_passes_the_callers_messages(
     def prepare(root: Path) -> None:
         project(root)
         text = SPEC.format(function="shout").replace("run: shout:shout\n", "")
-        text = text.replace('{loud: {}, quiet: {run: "shout:whisper"}}', '{loud: {model: "openai:gpt-5", temperature: 0}}')
+        text = text.replace(
+            '{loud: {}, quiet: {run: "shout:whisper"}}', '{loud: {model: "openai:gpt-5", temperature: 0}}'
+        )
         (root / "spec.yaml").write_text(text, encoding="utf-8")
 
     provider.plays = [whole(openai_answer())]
     site = start(prepare=prepare)
-    got = httpx.post(site.url + "/v1/chat/completions", content=b'{"messages":[{"role":"user"}],"model":"shout","odd":1.50}')
-    assert provider.received[0].body == b'{"temperature":0.0,"messages":[{"role":"user"}],"model":"gpt-5","odd":1.50}'
+    got = httpx.post(
+        site.url + "/v1/chat/completions",
+        content=b'{"messages":[{"role":"user"}],"model":"shout","odd":1.50}',
+    )
+    assert (
+        provider.received[0].body
+        == b'{"temperature":0.0,"messages":[{"role":"user"}],"model":"gpt-5","odd":1.50}'
+    )
     span = site.spans(got.headers["x-trace-id"])[0]
     assert (span.operation, span.feature, span.variant, span.model) == ("chat", "shout", "loud", "gpt-5")
 
@@ -160,11 +167,16 @@ def test_anthropic_talks_to_its_provider(served: Site, provider: Provider) -> No
     assert (span.input_tokens, span.cached_tokens, span.output_tokens) == (100, 90, 3)
 
 
-def test_anthropic_reaches_an_openai_provider_with_tools(start: Callable[..., Site], provider: Provider) -> None:
+def test_anthropic_reaches_an_openai_provider_with_tools(
+    start: Callable[..., Site], provider: Provider
+) -> None:
     site = start("providers: {vllm: {base_url: 'URL'}}")
     call = {"id": "t1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
     provider.plays = [whole(openai_answer(content=None, tool_calls=[call]))]
-    tool: Any = {"name": "look", "input_schema": {"type": "object", "properties": {"at": {"type": "integer"}}}}
+    tool: Any = {
+        "name": "look",
+        "input_schema": {"type": "object", "properties": {"at": {"type": "integer"}}},
+    }
     with anthropic.Anthropic(base_url=site.url, api_key="any", max_retries=0) as client:
         got = client.messages.create(
             model="vllm:qwen", max_tokens=9, tools=[tool], messages=[{"role": "user", "content": "hi"}]

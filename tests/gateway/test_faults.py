@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.gateway.servers import Play, Provider, Site, chunks, whole
 
 from shiftright.store.keys import Limits
-from tests.gateway.servers import Play, Provider, Site, chunks, whole
 
 ANSWER = b'{"id":"c","model":"gpt-5","choices":[{"message":{"role":"assistant","content":"OK"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}'  # noqa: E501
 EVENT = b'data: {"model":"gpt-5","choices":[{"index":0,"delta":{"content":"word"}}]}\n\n'
@@ -61,7 +61,7 @@ def test_a_stream_that_falls_silent_ends_with_an_error_event(
 def test_a_stream_that_is_cut_ends_with_an_error_event(site: Site, provider: Provider) -> None:
     provider.plays = [chunks(EVENT, EVENT[:20], cut=True)]
     got = ask(site, stream=True)
-    first, _, rest = got.content.partition(EVENT[:20] + b"\n\n")
+    first, _, _ = got.content.partition(EVENT[:20] + b"\n\n")
     assert first == b"" or first.startswith(EVENT)
     assert json.loads(got.content.split(b"data: ")[-1])["error"]["code"] == "provider_unreachable"
     assert site.spans(got.headers["x-trace-id"])[0].error
@@ -125,7 +125,10 @@ def test_a_client_that_goes_stops_the_provider(site: Site, provider: Provider) -
         trace_id = got.headers["x-trace-id"]
     assert provider.gone.wait(3)
     span = site.spans(trace_id)[0]
-    assert (span.attributes["http.response.status_code"], json.loads(span.output)[0]["content"]) == (499, "word")
+    assert (span.attributes["http.response.status_code"], json.loads(span.output)[0]["content"]) == (
+        499,
+        "word",
+    )
 
 
 def test_a_client_that_goes_before_the_answer_is_let_go(site: Site, provider: Provider) -> None:
@@ -177,7 +180,15 @@ def test_ten_thousand_messages_pass(site: Site, provider: Provider) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b'{"model": 1}', b'{"model":"openai:m","messages":["\xff"]}', b'{"messages":[]}', b"[" * 10_000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"model": 1}',
+        b'{"model":"openai:m","messages":["\xff"]}',
+        b'{"messages":[]}',
+        b"[" * 10_000,
+    ],
 )
 def test_what_cannot_be_read_is_a_400(site: Site, body: bytes) -> None:
     got = httpx.post(site.url + "/v1/chat/completions", content=body)
@@ -200,7 +211,9 @@ def test_a_revoked_key_is_refused_and_a_stream_that_has_begun_is_finished(
     site.run(site.access.exchange())
     headers = {"authorization": f"Bearer {secret}"}
     provider.plays = [chunks(EVENT, EVENT, EVENT, pause_s=0.1)]
-    with httpx.stream("POST", site.url + "/v1/chat/completions", json=ASK | {"stream": True}, headers=headers) as got:
+    with httpx.stream(
+        "POST", site.url + "/v1/chat/completions", json=ASK | {"stream": True}, headers=headers
+    ) as got:
         site.records.keys.revoke("shop")
         site.run(site.access.exchange())
         refused = ask(site, headers=headers)

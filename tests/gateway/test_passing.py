@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tests.gateway.servers import Provider, Site, chunks, whole
 
 WIRE = Path(__file__).parents[1] / "data" / "wire.jsonl.gz"
@@ -29,10 +28,14 @@ def recordings() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("row", recordings(), ids=lambda row: row["id"][-60:])
 def test_recorded_exchanges_pass_byte_for_byte(row: dict[str, Any], site: Site, provider: Provider) -> None:
     said = row["response_body"]
-    answer = said.encode() if isinstance(said, str) else json.dumps(said, indent=1, ensure_ascii=False).encode()
+    answer = (
+        said.encode() if isinstance(said, str) else json.dumps(said, indent=1, ensure_ascii=False).encode()
+    )
     content_type = row["response_headers"].get("content-type", "application/json")
     pieces = [answer[at : at + 700] for at in range(0, len(answer), 700)]
-    provider.plays = [chunks(*pieces) if "sse" in row["kinds"] else whole(answer, row["status"], content_type)]
+    provider.plays = [
+        chunks(*pieces) if "sse" in row["kinds"] else whole(answer, row["status"], content_type)
+    ]
     name = row["request_body"]["model"]
     sent = json.dumps(row["request_body"], indent=2, ensure_ascii=False)
     scheme = "anthropic" if row["api"] == "anthropic_messages" else "openai"
@@ -91,7 +94,7 @@ def test_a_stream_whose_usage_is_not_told_has_an_unknown_cost(site: Site, provid
 
 def test_deeper_models_stay_and_the_key_itself_is_found(site: Site, provider: Provider) -> None:
     provider.plays = [whole(ANSWER)]
-    body = b'{"tools":[{"model":"x"},{"a\\"model":"y"}], "model" :\n"openai:gpt-5" ,"metadata":{"model":"openai:gpt-5"}}'
+    body = b'{"tools":[{"model":"x"},{"a\\"model":"y"}], "model" :\n"openai:gpt-5" ,"metadata":{"model":"openai:gpt-5"}}'  # noqa: E501
     httpx.post(site.url + "/v1/chat/completions", content=body).raise_for_status()
     assert provider.received[0].body == body.replace(b'\n"openai:gpt-5"', b'\n"gpt-5"')
     twice = httpx.post(site.url + "/v1/chat/completions", content=b'{"model":"openai:a","model":"openai:b"}')

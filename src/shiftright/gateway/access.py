@@ -156,9 +156,7 @@ class Access:
         self.failure = None
         self._load(*found)
 
-    def _exchanged(
-        self, unsaved: Mapping[str, Spent]
-    ) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
+    def _exchanged(self, unsaved: Mapping[str, Spent]) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
         # what is spent around midnight of a month's last day counts for the month in which it is saved
         self._records.spend.add(month_of(time.time()), unsaved)
         return self._read()

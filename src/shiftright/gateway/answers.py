@@ -116,9 +116,7 @@ def _of_whole(whole: _Whole) -> Read:
     else:
         output = str(bytes(whole.output), "utf-8")
         reason = None
-    return Read(
-        whole.model or "", usage or Usage(), usage is not None, output, whole.id or "", reason or ""
-    )
+    return Read(whole.model or "", usage or Usage(), usage is not None, output, whole.id or "", reason or "")
 
 
 def read_stream(chunks: Sequence[bytes]) -> Read:
@@ -138,9 +136,7 @@ def read_stream(chunks: Sequence[bytes]) -> Read:
 
 def _events(stream: bytes) -> list[_Event]:
     lines = [
-        line[5:]
-        for line in stream.splitlines()
-        if line.startswith(b"data:") and not line.endswith(b"[DONE]")
+        line[5:] for line in stream.splitlines() if line.startswith(b"data:") and not line.endswith(b"[DONE]")
     ]
     try:
         # all at once: a call for each would cost more than the reading
@@ -196,7 +192,9 @@ def _add_call(calls: dict[int, dict[str, Any]], call: dict[str, Any]) -> None:
     function = call.get("function")
     for name, value in function.items() if isinstance(function, dict) else ():
         before = whole["function"].get(name)
-        whole["function"][name] = before + value if isinstance(before, str) and isinstance(value, str) else value
+        whole["function"][name] = (
+            before + value if isinstance(before, str) and isinstance(value, str) else value
+        )
 
 
 def _usage(said: _Usage | None, before: Usage = _nothing.usage) -> Usage | None:

@@ -42,6 +42,7 @@ class Gateway:
     Args:
         control: makes the ASGI application for every other path, on a thread: its libraries take most of a second,
             for which a user's first request need not wait.
+        feedback_key: signs what lets a browser give feedback on an answer (improve.tokens.secret).
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Gateway:
         access: Access,
         intake: Intake,
         control: Callable[[], asgi.Application],
+        feedback_key: bytes,
     ) -> None:
         self.router = router
         self.access = access
@@ -57,6 +59,7 @@ class Gateway:
         self.requests = 0
         self.active = 0
         self._control = control
+        self._feedback_key = feedback_key
         self._controlling: asyncio.Task[asgi.Lifespan | None] | None = None
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
@@ -98,7 +101,9 @@ class Gateway:
                 assert self._controlling is not None
                 lifespan = await asyncio.shield(self._controlling)
                 if lifespan is None:
-                    proto.response_str(503, [("content-type", "text/plain")], "The pages could not be started.\n")
+                    proto.response_str(
+                        503, [("content-type", "text/plain")], "The pages could not be started.\n"
+                    )
                 else:
                     await asgi.serve(lifespan, scope, proto)
         finally:
@@ -108,12 +113,19 @@ class Gateway:
         """Any request of the data plane: whatever comes of it, there is an answer and a root span."""
         self.requests += 1
         given = dict(scope.headers.items())
-        record = Record(ids_of(given.get("traceparent")), time.time_ns(), endpoint.path, endpoint.operation)
+        record = Record(
+            ids_of(given.get("traceparent"), self._feedback_key),
+            time.time_ns(),
+            endpoint.path,
+            endpoint.operation,
+        )
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         watching: list[asyncio.Task[None]] = []
         # Nearly every answer is there before it is worth a task to see whether its client still waits.
-        timer = loop.call_later(_WATCH_AFTER_S, lambda: watching.append(loop.create_task(_watch(proto, task))))
+        timer = loop.call_later(
+            _WATCH_AFTER_S, lambda: watching.append(loop.create_task(_watch(proto, task)))
+        )
         caller: Caller | None = None
         try:
             caller = self._caller(given, record)
@@ -185,9 +197,7 @@ class Gateway:
 
         await translation.answer(endpoint.dialect, route, data, self._calls, proto, record)
 
-    async def _list_or_call(
-        self, path: str, scope: Any, proto: Any, record: Record, caller: Caller
-    ) -> None:
+    async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
         if path.startswith("/v1/features/") and scope.method == "POST":
             data = await body.read(scope, proto)
             await features.call(
@@ -200,7 +210,7 @@ class Gateway:
         found = await features.describe(path, scope, self.router, self._calls)
         proto.response_bytes(
             200,
-            [("content-type", "application/json"), ("x-trace-id", record.ids.trace_id)],
+            [("content-type", "application/json"), *record.ids.headers],
             msgspec.json.encode(found),
         )
 
@@ -218,7 +228,7 @@ class Gateway:
 
         given = dict(scope.headers.items())
         endpoint = Endpoint("openai", "other", scope.path)
-        record = Record(ids_of(None), time.time_ns(), endpoint.path, endpoint.operation)
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
         try:
             self._caller(given, record)
         except Refusal as refusal:
@@ -241,7 +251,7 @@ class Gateway:
 def _refuse(refusal: Refusal, endpoint: Endpoint, proto: Any, record: Record) -> None:
     record.error, record.status = record.error or refusal.message, refusal.status
     trace_id = record.ids.trace_id
-    headers = [*refusal.headers(), ("x-trace-id", trace_id)]
+    headers = [*refusal.headers(), *record.ids.headers]
     proto.response_bytes(refusal.status, headers, refusal.body(endpoint.dialect, trace_id))
 
 
@@ -271,5 +281,3 @@ async def _watch(proto: Any, task: asyncio.Task[Any] | None) -> None:
     await proto.client_disconnect()
     if task is not None:
         task.cancel()
-
-

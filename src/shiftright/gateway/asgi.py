@@ -52,7 +52,7 @@ class Lifespan:
 
 
 async def serve(lifespan: Lifespan, scope: Any, proto: Any) -> None:
-    """One request to a started application. The response goes out in one piece where the application sends one, else as a stream."""
+    """One request to a started application; a response in several pieces is streamed."""
     answer = _Answer(proto)
     await lifespan.application(_scope_of(scope, lifespan.state), answer.receive, answer.send)
 

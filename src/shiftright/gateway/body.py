@@ -121,8 +121,7 @@ def with_parameters(body: bytes, asked: Asked, parameters: dict[str, Any]) -> by
     added = b"".join(
         msgspec.json.encode(name) + b":" + msgspec.json.encode(value) + b","
         for name, value in parameters.items()
-        if not getattr(asked, name)
-        and not (name == "max_tokens" and asked.max_completion_tokens)
+        if not getattr(asked, name) and not (name == "max_tokens" and asked.max_completion_tokens)
     )
     if not added:
         return body

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from shiftright.core.answer import Answer
@@ -20,8 +21,12 @@ class Calls:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._loaded: dict[tuple[str, str], tuple[Spec, Any]] = {}
+        self._models: dict[tuple[str, str], Any] = {}
+        self._open = AsyncExitStack()
         self._loading = asyncio.Lock()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="shiftright-features", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="shiftright-features", daemon=True
+        )
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -39,6 +44,23 @@ class Calls:
     async def describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
         """JSON Schemas of what a feature takes and gives; None where its code does not say."""
         return await self.run(self._describe(spec, variant))
+
+    async def model(self, name: str, base_url: str) -> Any:
+        """A pydantic-ai model with its connections kept open; for coroutines on this loop.
+
+        Raises:
+            Error: there is no such model, or no key for it.
+        """
+        from shiftright.models.naming import resolve
+
+        key = name, base_url
+        async with self._loading:
+            if key not in self._models:
+                made = await asyncio.to_thread(
+                    resolve, name, settings={"base_url": base_url} if base_url else {}
+                )
+                self._models[key] = await self._open.enter_async_context(made)
+        return self._models[key]
 
     async def close(self) -> None:
         await self.run(self._close())
@@ -82,6 +104,7 @@ class Calls:
         loaded, self._loaded = self._loaded, {}
         for _, each in loaded.values():
             await each.close()
+        await self._open.aclose()
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in rest:
             task.cancel()

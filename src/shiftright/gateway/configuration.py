@@ -1,11 +1,11 @@
 """Where models are asked: the usual environment variables, and ``shiftright.yaml`` in the project's root.
 
-    providers:
-      vllm: {base_url: "http://gpu-1:8000/v1", api_key_env: VLLM_KEY, dialect: openai, timeout: 60 s}
-    gateway:
-      default: openai                              # whose models are meant by names without a provider
-      fallback: {"openai:gpt-5": ["vllm:qwen3"]}   # a model or feature, and what is asked when it fails
-      cache: 10 min                                # equal requests get the kept answer; off unless set
+providers:
+  vllm: {base_url: "http://gpu-1:8000/v1", api_key_env: VLLM_KEY, dialect: openai, timeout: 60 s}
+gateway:
+  default: openai                              # whose models are meant by names without a provider
+  fallback: {"openai:gpt-5": ["vllm:qwen3"]}   # a model or feature, and what is asked when it fails
+  cache: 10 min                                # equal requests get the kept answer; off unless set
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ class _Known(NamedTuple):
 # Names are pydantic-ai's, so that a contract and a request say the same. Without a key: reachable all the same.
 _KNOWN = {
     "openai": _Known("OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
-    "anthropic": _Known(
-        "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com", "anthropic"
-    ),
+    "anthropic": _Known("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com", "anthropic"),
     "cerebras": _Known("CEREBRAS_API_KEY", "", "https://api.cerebras.ai/v1"),
     "deepseek": _Known("DEEPSEEK_API_KEY", "", "https://api.deepseek.com/v1"),
     "fireworks": _Known("FIREWORKS_API_KEY", "", "https://api.fireworks.ai/inference/v1"),
@@ -84,9 +82,13 @@ def configure(root: Path, environment: Mapping[str, str]) -> Configuration:
     if document is None:
         return Configuration(providers)
     if not isinstance(document, Map):
-        raise SpecError("is not a mapping of keys", file=file, line=1, hint="It may have providers: and gateway:.")
+        raise SpecError(
+            "is not a mapping of keys", file=file, line=1, hint="It may have providers: and gateway:."
+        )
     for name, body in _mapping(document, "providers").items():
-        providers[name] = _provider(name, _mapping(document["providers"], name), environment, providers.get(name))
+        providers[name] = _provider(
+            name, _mapping(document["providers"], name), environment, providers.get(name)
+        )
     rules = _mapping(document, "gateway")
     _only(rules, {"default", "fallback", "cache"}, "gateway")
     default = rules.get("default")
@@ -103,9 +105,7 @@ def _usual(name: str, environment: Mapping[str, str]) -> Provider | None:
     return Provider(name, base_url.rstrip("/"), known.dialect, environment.get(known.key) or None)
 
 
-def _provider(
-    name: str, body: Map, environment: Mapping[str, str], usual: Provider | None
-) -> Provider:
+def _provider(name: str, body: Map, environment: Mapping[str, str], usual: Provider | None) -> Provider:
     _only(body, {"base_url", "api_key_env", "dialect", "timeout"}, f"providers.{name}")
     base_url = body.get("base_url") or (usual.base_url if usual else None)
     if not isinstance(base_url, str) or not base_url.startswith(("http://", "https://")):
@@ -132,7 +132,9 @@ def _fallback(rules: Map) -> dict[str, tuple[str, ...]]:
     body = _mapping(rules, "fallback")
     for name, models in body.items():
         if not isinstance(models, Seq) or not models or not all(isinstance(each, str) for each in models):
-            raise _wrong(body, name, f"fallback of {name!r} is no list of models", 'Write ["openai:gpt-5-mini"].')
+            raise _wrong(
+                body, name, f"fallback of {name!r} is no list of models", 'Write ["openai:gpt-5-mini"].'
+            )
         found[name] = tuple(models)
     return found
 

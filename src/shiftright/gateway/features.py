@@ -80,7 +80,7 @@ async def call(
         "variant": variant.name,
         "cost_usd": answer.cost_usd,
     }
-    headers = [("content-type", "application/json"), ("x-trace-id", record.ids.trace_id)]
+    headers = [("content-type", "application/json"), *record.ids.headers]
     proto.response_bytes(200, headers, msgspec.json.encode(document))
 
 
@@ -95,7 +95,9 @@ async def ask(spec: Spec, variant: Variant, value: Any, calls: Calls, record: Re
         answer = await calls.call(spec, variant, value, record.ids.trace_id)
     except Error as error:
         record.error = str(error)
-        raise Refusal(500, error.code, f"{spec.feature} cannot be called: {error.message}", final=True) from error
+        raise Refusal(
+            500, error.code, f"{spec.feature} cannot be called: {error.message}", final=True
+        ) from error
     record.charged_usd = answer.spent_usd or 0.0
     record.children = rows_of(record, answer.spans)
     if answer.failure is not None:

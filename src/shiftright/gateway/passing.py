@@ -76,9 +76,12 @@ class Passing:
                 record.key.encode(), first.provider.base_url.encode(), first.path.encode(), first.body
             )
             if (kept := self._kept.get(name)) is not None:
-                proto.response_bytes(200, [*kept.headers, ("x-trace-id", record.ids.trace_id)], kept.body)
+                proto.response_bytes(200, [*kept.headers, *record.ids.headers], kept.body)
                 record.cached = True
-                _learn(record, answers.read_stream((kept.body,)) if asked.stream else answers.read_whole(kept.body))
+                _learn(
+                    record,
+                    answers.read_stream((kept.body,)) if asked.stream else answers.read_whole(kept.body),
+                )
                 record.provider, record.model = first.provider.name, record.model or first.model
                 return
         reply = await self._upstreams.ask(requests, stream=bool(asked.stream))
@@ -169,7 +172,7 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
 
 
 def _answered(headers: Headers, record: Record) -> Headers:
-    return [*headers, ("x-trace-id", record.ids.trace_id)]
+    return [*headers, *record.ids.headers]
 
 
 def _learn(record: Record, read: answers.Read) -> None:

@@ -157,4 +157,6 @@ class Router:
 
     def _known(self) -> str:
         names: Sequence[str] = sorted(self.features)
-        return f"Features: {', '.join(names[:20])}." if names else "There are no features yet: shiftright init."
+        return (
+            f"Features: {', '.join(names[:20])}." if names else "There are no features yet: shiftright init."
+        )

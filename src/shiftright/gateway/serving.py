@@ -20,9 +20,7 @@ _DRAIN_S = 30.0
 _BACKLOG = 1024
 
 
-async def serve(
-    gateway: Any, sock: socket.socket, ready: Callable[[], None], ending: asyncio.Event
-) -> None:
+async def serve(gateway: Any, sock: socket.socket, ready: Callable[[], None], ending: asyncio.Event) -> None:
     """Serve until ``ending`` is set; answers under way are finished (within 30 s) before this returns.
 
     Args:
@@ -34,14 +32,18 @@ async def serve(
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
+    holder: Any = SocketHolder  # its stub lacks the constructor
+
     class Bound(Server):
         """On the socket that is there already: its port is known, and nobody else can take it."""
 
+        _shd: Any
+
         def _init_shared_socket(self) -> None:
             # granian closes what it is given
-            self._shd = SocketHolder(os.dup(sock.fileno()), False, _BACKLOG)
+            self._shd = holder(os.dup(sock.fileno()), False, _BACKLOG)
 
-    server = Bound(
+    server: Any = Bound(
         gateway,
         websockets=False,
         log_enabled=False,
@@ -59,7 +61,7 @@ async def serve(
         sock.close()
         await serving
         async with asyncio.timeout(_DRAIN_S):
-            while gateway.active:
+            while gateway.active:  # noqa: ASYNC110 - an event for each request would cost all of them
                 await asyncio.sleep(0.01)
     except TimeoutError:
         pass  # what does not end by itself is ended with the process

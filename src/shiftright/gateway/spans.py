@@ -11,6 +11,7 @@ import msgspec
 
 from shiftright.core.answer import Span
 from shiftright.core.trace import Operation, SpanRow
+from shiftright.improve.tokens import token
 from shiftright.tracing import attributes as names
 
 _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -24,6 +25,12 @@ class Ids(msgspec.Struct, frozen=True, gc=False):
     trace_id: str
     span_id: str
     parent_span_id: str = ""
+    feedback_token: str = ""
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What every answer carries: its trace, and what opens feedback on it (docs/decisions/feedback-tokens.md)."""
+        return [("x-trace-id", self.trace_id), ("x-feedback-token", self.feedback_token)]
 
     @property
     def traceparent(self) -> str:
@@ -31,14 +38,14 @@ class Ids(msgspec.Struct, frozen=True, gc=False):
         return f"00-{self.trace_id}-{self.span_id}-01"
 
 
-def ids_of(traceparent: str | None) -> Ids:
+def ids_of(traceparent: str | None, feedback_key: bytes) -> Ids:
     """The caller's trace continued, or a new one; a header that cannot be read counts as none."""
     fresh = os.urandom(24).hex()
     if traceparent is not None:
         found = _PARENT.fullmatch(traceparent.strip())
         if found is not None and found[1].strip(_NONE) and found[2].strip(_NONE) and traceparent[:2] != "ff":
-            return Ids(found[1], fresh[:16], found[2])
-    return Ids(fresh[:32], fresh[32:])
+            return Ids(found[1], fresh[:16], found[2], token(feedback_key, found[1]))
+    return Ids(fresh[:32], fresh[32:], feedback_token=token(feedback_key, fresh[:32]))
 
 
 class Record(msgspec.Struct):
@@ -78,15 +85,16 @@ class Record(msgspec.Struct):
     def row(self) -> SpanRow:
         ids = self.ids
         kept: dict[str, Any] = {names.URL_PATH: self.path, names.HTTP_STATUS: self.status}
-        for name, value in (
-            (names.REQUEST_MODEL, self.asked),
-            (names.RESPONSE_ID, self.response_id),
-            (names.KEY_NAME, self.key),
-            (names.CACHED, self.cached),
-            (names.STREAM, self.stream),
-        ):
-            if value:
-                kept[name] = value
+        if self.asked:
+            kept[names.REQUEST_MODEL] = self.asked
+        if self.response_id:
+            kept[names.RESPONSE_ID] = self.response_id
+        if self.key:
+            kept[names.KEY_NAME] = self.key
+        if self.cached:
+            kept[names.CACHED] = True
+        if self.stream:
+            kept[names.STREAM] = True
         if self.finish_reason:
             kept[names.FINISH_REASONS] = [self.finish_reason]
         if self.attempts > 1:

@@ -20,7 +20,15 @@ from shiftright.gateway.refusal import Dialect, Refusal, malformed
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
 
-_SETTINGS = ("temperature", "top_p", "seed", "max_tokens", "presence_penalty", "frequency_penalty", "parallel_tool_calls")
+_SETTINGS = (
+    "temperature",
+    "top_p",
+    "seed",
+    "max_tokens",
+    "presence_penalty",
+    "frequency_penalty",
+    "parallel_tool_calls",
+)
 
 
 class Said(msgspec.Struct):
@@ -55,21 +63,25 @@ async def answer(
     trace_id = record.ids.trace_id
     body = _openai(said, trace_id) if dialect == "openai" else _anthropic(said, trace_id)
     if not request.get("stream"):
-        headers = [("content-type", "application/json"), ("x-trace-id", trace_id)]
+        headers = [("content-type", "application/json"), *record.ids.headers]
         proto.response_bytes(200, headers, msgspec.json.encode(body))
         return
-    headers = [("content-type", "text/event-stream"), ("cache-control", "no-cache"), ("x-trace-id", trace_id)]
+    headers = [("content-type", "text/event-stream"), ("cache-control", "no-cache"), *record.ids.headers]
     events = _openai_events(body, request) if dialect == "openai" else _anthropic_events(body)
     proto.response_bytes(200, headers, events)
 
 
 async def _first(
-    targets: tuple[Target, ...], messages: list[dict[str, Any]], request: dict[str, Any], calls: Calls, record: Record
+    targets: tuple[Target, ...],
+    messages: list[dict[str, Any]],
+    request: dict[str, Any],
+    calls: Calls,
+    record: Record,
 ) -> Said:
     for position, target in enumerate(targets):
         record.provider = target.name.partition(":")[0]
         try:
-            said = await calls.run(_asked(target, messages, request))
+            said = await calls.run(_asked(target, messages, request, calls))
         except (ProviderError, ModelTimeout) as error:
             if position + 1 < len(targets):
                 continue
@@ -97,7 +109,9 @@ def _price(target: Target, said: Said) -> float | None:
     return Price(target.model, target.name.partition(":")[0]).cost(said.usage, 0.0)
 
 
-async def _asked(target: Target, messages: list[dict[str, Any]], request: dict[str, Any]) -> Said:
+async def _asked(
+    target: Target, messages: list[dict[str, Any]], request: dict[str, Any], calls: Calls
+) -> Said:
     from pydantic_ai.direct import model_request
     from pydantic_ai.messages import TextPart, ToolCallPart
     from pydantic_ai.models import ModelRequestParameters
@@ -105,13 +119,13 @@ async def _asked(target: Target, messages: list[dict[str, Any]], request: dict[s
 
     from shiftright.models.chat import messages_of
     from shiftright.models.layers import usage_of
-    from shiftright.models.naming import resolve
 
-    where = {} if target.provider is None else {"base_url": target.provider.base_url}
-    name = target.name
-    if target.provider is not None and target.provider.dialect == "anthropic":
-        where = {}  # reached by its name; pydantic-ai reads the same variables
-    model = resolve(name if not where else target.model, settings=where)
+    speaks = target.provider is not None and target.provider.dialect == "openai"
+    # Anthropic's and all others are known to pydantic-ai by name, and read the same variables.
+    model = await calls.model(
+        target.model if speaks else target.name,
+        target.provider.base_url if target.provider and speaks else "",
+    )
     settings: Any = {key: request[key] for key in _SETTINGS if request.get(key) is not None}
     if (longest := request.get("max_completion_tokens")) is not None:
         settings["max_tokens"] = longest
@@ -142,11 +156,13 @@ async def _asked(target: Target, messages: list[dict[str, Any]], request: dict[s
         if isinstance(part, ToolCallPart)
     ]
     reason = "tool_calls" if asked_for else "length" if response.finish_reason == "length" else "stop"
-    return Said("".join(texts) if texts else None, asked_for, reason, usage_of(response), response.model_name or "")
+    return Said(
+        "".join(texts) if texts else None, asked_for, reason, usage_of(response), response.model_name or ""
+    )
 
 
 def _tools(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = []
+    found: list[Mapping[str, Any]] = []
     for tool in request.get("tools") or ():
         described = tool.get("function", tool) if isinstance(tool, dict) else None
         if not isinstance(described, dict) or not isinstance(described.get("name"), str):
@@ -183,7 +199,10 @@ def _turned(message: Mapping[str, Any]) -> list[dict[str, Any]]:
         if kind == "text":
             parts.append({"type": "text", "text": block.get("text", "")})
         elif kind == "tool_use":
-            function = {"name": block.get("name"), "arguments": msgspec.json.encode(block.get("input")).decode()}
+            function = {
+                "name": block.get("name"),
+                "arguments": msgspec.json.encode(block.get("input")).decode(),
+            }
             asked_for.append({"id": block.get("id"), "type": "function", "function": function})
         elif kind == "tool_result":
             said = block.get("content", "")
@@ -199,7 +218,9 @@ def _turned(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _joined(blocks: Any) -> str:
-    if not isinstance(blocks, list) or any(not isinstance(each, dict) or each.get("type") != "text" for each in blocks):
+    if not isinstance(blocks, list) or any(
+        not isinstance(each, dict) or each.get("type") != "text" for each in blocks
+    ):
         raise malformed("only text can be translated here")
     return "".join(str(each.get("text", "")) for each in blocks)
 
@@ -293,7 +314,9 @@ def _anthropic_events(body: dict[str, Any]) -> bytes:
             {"type": "content_block_stop", "index": index},
         ]
     usage = {"output_tokens": body["usage"]["output_tokens"]}
-    events.append({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": usage})
+    events.append(
+        {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": usage}
+    )
     events.append({"type": "message_stop"})
     return b"".join(
         b"event: %b\ndata: %b\n\n" % (event["type"].encode(), msgspec.json.encode(event)) for event in events

@@ -137,7 +137,10 @@ class Upstreams:
                 return reply
             reply.close()
             _log.warning(
-                "%s answered %d; %s is asked", request.provider.name, reply.status, requests[position + 1].model
+                "%s answered %d; %s is asked",
+                request.provider.name,
+                reply.status,
+                requests[position + 1].model,
             )
         assert refusal is not None
         raise refusal
@@ -181,7 +184,9 @@ class Upstreams:
         if client is None:
             client = self._clients[provider] = _client(provider)
         try:
-            building = client.request(request.method, provider.base_url + request.path).headers(request.headers)
+            building = client.request(request.method, provider.base_url + request.path).headers(
+                request.headers
+            )
             answer = await building.body_bytes(request.body).build().send()
             return Reply(request, answer.status, _passed(answer.headers), bytes(await answer.bytes()))
         except PyreqwestError as error:
@@ -261,7 +266,10 @@ def _retry_after(headers: Headers, otherwise: float) -> float:
 
 def _left_alone(provider: Provider, wait_s: float) -> Refusal:
     return Refusal(
-        503, "provider_down", f"{provider.name} failed again and again and is left alone", retry_after_s=wait_s
+        503,
+        "provider_down",
+        f"{provider.name} failed again and again and is left alone",
+        retry_after_s=wait_s,
     )
 
 
