@@ -17,10 +17,10 @@ from shiftright.errors import UsageError
 from shiftright.settings import Settings
 
 if TYPE_CHECKING:
+    from shiftright.core.trace import SpanRow
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
     from shiftright.evals.report.gather import RunReport
-    from shiftright.core.trace import SpanRow
     from shiftright.store import Records
     from shiftright.store.intake import Intake
     from shiftright.store.telemetry import TelemetryStore
