@@ -134,6 +134,7 @@ class Site:
             self.access,
             self.intake,
             lambda: control,
+            b"signs feedback",
         )
         self._sock = bind("127.0.0.1", 0)
         self.port = self._sock.getsockname()[1]
