@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import os
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
+from shiftright.errors import UsageError
 from shiftright.settings import Settings
 
 if TYPE_CHECKING:
+    from shiftright.core.trace import SpanRow
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
     from shiftright.evals.report.gather import RunReport
     from shiftright.store import Records
+    from shiftright.store.intake import Intake
+    from shiftright.store.telemetry import TelemetryStore
+    from shiftright.tracing.redaction import Redaction
 
 Result = TypeVar("Result")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server that answers: where, the key that opens it (None: none is asked for), and its process."""
+
+    url: str
+    key: str | None
+    pid: int
 
 
 class App:
@@ -89,11 +105,105 @@ class App:
 
         return await plan_feature(feature, self.settings, self.records, options, progress)
 
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        ready: Callable[[Served], None],
+        ending: asyncio.Event | None = None,
+    ) -> None:
+        """Gateway, trace intake, API and pages in this process, until SIGTERM or SIGINT.
+
+        Args:
+            port: 0 takes a free one.
+            ready: called once requests are answered.
+            ending: ends it when set, instead of the two signals.
+
+        Raises:
+            UsageError: the address cannot be had, or is reached from elsewhere and nothing asks for a key.
+            SpecError: ``shiftright.yaml`` cannot be read.
+            StoreError: records or telemetry cannot be opened.
+        """
+        from shiftright import gateway
+        from shiftright.gateway.ingest import keep_taking
+        from shiftright.gateway.serving import bind, ended_by_signals, published, serve
+        from shiftright.improve import tokens
+        from shiftright.store.intake import Intake
+        from shiftright.store.spool import Spool
+        from shiftright.store.telemetry import open_telemetry
+        from shiftright.tracing.counting import Repeats
+        from shiftright.tracing.handover import SPOOL_FOLDER
+        from shiftright.tracing.redaction import Redaction, kinds_of_project
+
+        settings, records = self.settings, self.records
+        access = gateway.Access(records, settings.key)
+        if not access.needs_key and not gateway.is_loopback(host):
+            raise UsageError(
+                f"{host} is reached from other machines, and nothing asks them for a key",
+                hint="Set SHIFTRIGHT_KEY, or: shiftright key create NAME",
+            )
+        router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
+        sock = bind(host, port)
+        telemetry = open_telemetry(settings.telemetry_url)
+        repeats, redaction = Repeats(), Redaction(kinds_of_project(settings.root))
+
+        def prepare(spans: Sequence[SpanRow]) -> None:
+            repeats.settle(spans)
+            redaction.prepare(spans)
+
+        intake = Intake(telemetry, prepare=prepare)
+
+        def control() -> Any:
+            from shiftright.web.application import application
+            from shiftright.web.site import Site
+
+            return application(Site(settings, records, telemetry, intake, settings.key))
+
+        plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
+        try:
+            with sock, published(settings.home, sock, host) as url:
+                served = Served(url, settings.key, os.getpid())
+                beside = (
+                    asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake)),
+                    asyncio.create_task(_keep_watching(settings, records, telemetry, intake, redaction)),
+                )
+                await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+        finally:
+            intake.close()
+            telemetry.close()
+
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""
         from shiftright.evals.report.gather import gather
 
         return gather(run_id, self.settings, self.records)
+
+
+async def _keep_watching(
+    settings: Settings, records: Records, telemetry: TelemetryStore, intake: Intake, redaction: Redaction
+) -> None:
+    """Score live traffic until cancelled. What that takes is imported on a thread, once requests are answered."""
+
+    def begun() -> Any:
+        from shiftright.monitor.watching import Monitor
+        from shiftright.tracing.redaction import kinds_of_project
+
+        def follow(_: object) -> None:
+            redaction.use(kinds_of_project(settings.root))
+
+        monitor = Monitor(settings, records, telemetry, contracts_changed=follow)
+        monitor.start()
+        return monitor
+
+    monitor = await asyncio.to_thread(begun)
+    intake.listen(monitor.listen)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.to_thread(monitor.close)
 
 
 def evaluate(

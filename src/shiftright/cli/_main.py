@@ -15,13 +15,18 @@ from shiftright.cli.check import check
 from shiftright.cli.compare import compare
 from shiftright.cli.demo import demo
 from shiftright.cli.doctor import doctor
+from shiftright.cli.draft import draft
 from shiftright.cli.eval import eval_
 from shiftright.cli.init import init
+from shiftright.cli.key import key
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
+from shiftright.cli.record import record
 from shiftright.cli.report import report
+from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
+from shiftright.cli.serve import serve
 from shiftright.cli.show import show
 from shiftright.errors import Error, UsageError
 
@@ -54,10 +59,15 @@ for _function, _name in (
     (show, "show"),
     (report, "report"),
     (next_, "next"),
+    (draft, "draft"),
+    (record, "record"),
     (doctor, "doctor"),
+    (serve, "serve"),
     (demo, "demo"),
 ):
     app.command(_name)(_function)
+app.add_typer(key, name="key")
+app.add_typer(review, name="review")
 
 
 def _version(wanted: bool) -> None:

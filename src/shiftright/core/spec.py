@@ -97,7 +97,8 @@ class Spec(msgspec.Struct, frozen=True):
 
     ``path`` is the spec file; every relative path in it is relative to ``root``, its folder. ``cases`` maps split
     (``dev``, ``gate``, ``must``) to a file; a single file is the gate. ``digest`` covers the clauses (what the
-    decision key needs), not comments or layout.
+    decision key needs), not comments or layout. ``live_checks`` are those that only live traffic can decide; no eval
+    sees them.
     """
 
     feature: str
@@ -112,6 +113,9 @@ class Spec(msgspec.Struct, frozen=True):
     owner: dict[str, Any] = {}
     purpose: str = ""
     value: dict[str, Any] = {}
+    live: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    live_checks: tuple[Check, ...] = ()
     digest: str = ""
 
     @property

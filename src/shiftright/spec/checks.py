@@ -9,7 +9,7 @@ from typing import Any
 from shiftright.core.spec import Check, Clause, ClauseKind
 from shiftright.core.yaml_text import Map, Mark, plain
 from shiftright.spec import sections
-from shiftright.spec.keys import CHECK, CLAUSES, LIMITS, PARAM_FILES, SCORERS, UNBUILT_SCORERS
+from shiftright.spec.keys import CHECK, CLAUSES, LIMITS, LIVE_ONLY, PARAM_FILES, SCORERS
 from shiftright.spec.sections import fail
 from shiftright.spec.values import Limit, format_fraction, format_limit, format_points
 
@@ -80,12 +80,6 @@ def _score(values: dict[str, Any], mapping: Map, where: str) -> str:
 
 
 def _refuse_unknown_scorer(score: str, mark: Mark, where: str) -> None:
-    if score in UNBUILT_SCORERS:
-        raise fail(
-            mark,
-            f"{where}.score: this version has no engine for {score!r} ({UNBUILT_SCORERS[score]})",
-            "Remove it.",
-        )
     if score in SCORERS or FUNCTION.fullmatch(score):
         return
     from shiftright import plugins  # entry points cost 30 ms that only a stranger's name pays
@@ -152,6 +146,7 @@ def beside(name: str, mark: Mark) -> Path:
 
 
 def _clauses(score: str, values: dict[str, Any], mapping: Map, where: str) -> tuple[Clause, ...]:
+    _refuse_offline(values, score, mapping, where)
     comfortable, holder = _comfortable(values, mapping, where)
     clauses = []
     for kind in CLAUSES:
@@ -196,6 +191,15 @@ def _comfortable(values: dict[str, Any], mapping: Map, where: str) -> tuple[floa
             f"It is the level that should pass without effort: {side} {mapping[kind]}.",
         )
     return (good.amount if isinstance(good, Limit) else good), kind
+
+
+def _refuse_offline(values: dict[str, Any], score: str, mapping: Map, where: str) -> None:
+    """Live traffic has one side and no judge between: a share of it is all that can be asked for."""
+    for kind in CLAUSES if score in LIVE_ONLY else ():
+        if kind in values and kind not in ("at_least", "at_most"):
+            why = "against a baseline" if kind in ("max_drop", "min_gain") else "about single calls"
+            message = f"{where}.{kind} is {why}, and {score} is known of live traffic only"
+            raise fail(mapping.marks[kind], message, "Use at_least or at_most.")
 
 
 def _refuse_senseless(kind: str, value: Any, score: str, mark: Mark, where: str) -> None:

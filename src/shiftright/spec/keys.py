@@ -113,15 +113,33 @@ TOP = Section(
             "{minutes_saved: 4, hourly_rate: 38 USD, uses_per_month: 42000}",
         ),
         Key("ship", MAPPING, "How a release reaches its users.", "{steps: [5%, 25%, 100%]}", engine=False),
-        Key(
-            "data",
-            MAPPING,
-            "How long records are kept, and on what consent.",
-            "{keep: 30 days}",
-            engine=False,
-        ),
+        Key("live", MAPPING, "How much of live traffic is scored.", "{sample: 10%, month_at_most: 5 USD}"),
+        Key("data", MAPPING, "What is kept of live traffic.", "{redact: [email, card]}"),
     ),
 )
+
+LIVE = Section(
+    "live",
+    (
+        Key("sample", FRACTION, "The share of traces that judges and own scorers see (default 10%).", "10%"),
+        Key("month_at_most", MONEY, "What scoring live traces may cost in a month (default 5 USD).", "5 USD"),
+    ),
+)
+
+DATA = Section(
+    "data",
+    (
+        Key(
+            "redact",
+            TEXTS,
+            "What is taken out before anything is stored, besides secrets: `email`, `phone`, `card`, `iban`.",
+            "[email, card]",
+        ),
+        Key("keep", TEXT, "How long traces are kept.", "30 days", engine=False),
+        Key("consent", TEXT, "On what consent.", "required", engine=False),
+    ),
+)
+REDACTABLE = ("email", "phone", "card", "iban")
 
 CASES = Section(
     "cases",
@@ -267,8 +285,10 @@ SCORERS: dict[str, tuple[Key, ...]] = {
     ),
     "latency": (),
     "cost": (),
+    "feedback": (Key("name", TEXT, "Which feedback (default: all of it).", "thumbs"),),
 }
 """Built-in scorers and the params each takes from its check. Plugins and functions take any."""
 
 PARAM_FILES: frozenset[str] = frozenset({"rubric", "labels", "schema"})
-UNBUILT_SCORERS: dict[str, str] = {"feedback": "users' feedback on live traffic"}
+LIVE_ONLY: frozenset[str] = frozenset({"feedback"})
+"""Scores that no case has: users' feedback on live traffic."""

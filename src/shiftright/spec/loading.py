@@ -15,7 +15,19 @@ from shiftright.core.yaml_text import Map, Mark, decode, parse, plain
 from shiftright.errors import SpecError
 from shiftright.spec import sections
 from shiftright.spec.checks import FUNCTION, beside, read_check
-from shiftright.spec.keys import CASES, CONFIDENCE, OWNER, TOP, VALUE, VARIANT, Section
+from shiftright.spec.keys import (
+    CASES,
+    CONFIDENCE,
+    DATA,
+    LIVE,
+    LIVE_ONLY,
+    OWNER,
+    REDACTABLE,
+    TOP,
+    VALUE,
+    VARIANT,
+    Section,
+)
 from shiftright.spec.sections import fail
 from shiftright.spec.values import NAME
 
@@ -34,7 +46,11 @@ def load(path: str | Path) -> Spec:
         file = file / "spec.yaml"
     document = _with_defaults(file, ())
     values = sections.read(TOP, document)
-    checks = _checks(values["checks"], document.marks["checks"])
+    given = _checks(values["checks"], document.marks["checks"])
+    checks = tuple(check for check in given if check.score not in LIVE_ONLY)
+    if not checks:
+        hint = "Add a check that scores outputs: right: {score: exact, max_drop: 3 points}"
+        raise fail(document.marks["checks"], "checks: only live traffic could decide these", hint)
     confidence = _confidence(values.get("confidence"), document)
     variants = _variants(values.get("variants"), file)
     _require_runnable(values, variants, document)
@@ -52,6 +68,9 @@ def load(path: str | Path) -> Spec:
         owner=_part(OWNER, values, "owner"),
         purpose=values.get("purpose", ""),
         value=_part(VALUE, values, "value"),
+        live=_live(values),
+        data=_data(values),
+        live_checks=tuple(check for check in given if check.score in LIVE_ONLY),
         digest=_digest(checks, confidence, file.parent),
     )
 
@@ -227,6 +246,21 @@ def _baseline(values: dict[str, Any], variants: dict[str, Variant], document: Ma
 
 def _part(section: Section, values: dict[str, Any], name: str) -> dict[str, Any]:
     return sections.read(section, values[name], name) if name in values else {}
+
+
+def _live(values: dict[str, Any]) -> dict[str, Any]:
+    live = _part(LIVE, values, "live")
+    if live.get("sample", 1.0) == 0.0:
+        raise fail(values["live"].marks["sample"], "live.sample: it is more than 0%", "10% is usual.")
+    return live
+
+
+def _data(values: dict[str, Any]) -> dict[str, Any]:
+    data = _part(DATA, values, "data")
+    for kind in data.get("redact", ()):
+        if kind not in REDACTABLE:
+            raise sections.unknown(kind, REDACTABLE, values["data"].marks["redact"], "data.redact")
+    return data
 
 
 def _map(value: Any, mark: Mark, where: str) -> Map:
