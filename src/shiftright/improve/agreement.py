@@ -9,7 +9,7 @@ import msgspec
 
 from shiftright.core.estimate import Estimate
 from shiftright.core.spec import Check, Clause, Confidence
-from shiftright.decisions.clauses import cases_needed, plan_clause
+from shiftright.decisions.clauses import units_needed, plan_clause
 from shiftright.decisions.words import points
 from shiftright.evals.outlook import outlook
 from shiftright.improve.reviews import CORRECT
@@ -102,7 +102,7 @@ def labels_missing(settings: Settings, records: Records, feature: str) -> Labels
 def _needed_without_contract() -> int:
     clause = Clause("max_drop", MARGIN)
     return ceil(
-        cases_needed(
+        units_needed(
             plan_clause(Check("right", "exact"), clause, confidence=Confidence(), clauses=1, units=1)
         )
     )
