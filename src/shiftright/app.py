@@ -157,7 +157,7 @@ class App:
             from shiftright.web.application import application
             from shiftright.web.site import Site
 
-            return application(Site(settings, records, telemetry, intake, settings.key))
+            return application(Site(settings, records, telemetry, intake, settings.key, redaction))
 
         plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
         try:
