@@ -21,8 +21,7 @@ from shiftright.web.api.reviews import review
 from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
-from shiftright.web.forms import Form, form
-from shiftright.web.pages.playground import input_of
+from shiftright.web.forms import Form, form, input_of
 from shiftright.web.site import Site
 
 REVIEWER_COOKIE = "shiftright_reviewer"
