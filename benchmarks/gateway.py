@@ -134,7 +134,7 @@ def servers(folder: Path) -> list[Server]:
     address = f"http://127.0.0.1:{UPSTREAM}/v1"
     granian = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1", "--loop", "uvloop",
                "--workers", "1", "--no-ws", "--log-level", "error", "--port", str(BARE), "bare_proxy:app"]  # fmt: skip
-    found = [Server("bare granian + pyreqwest", granian, BARE, HERE, UP=address, CLIENT="pyreqwest")]
+    found = [Server("bare granian + pyreqwest", granian, BARE, HERE, UP=address)]
     if shutil.which("nginx"):
         (folder / "nginx.conf").write_text(NGINX_CONFIG % (UPSTREAM, NGINX))
         nginx = ["nginx", "-c", str(folder / "nginx.conf"), "-p", f"{folder}/"]
