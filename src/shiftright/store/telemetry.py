@@ -21,6 +21,12 @@ class TraceReader(Protocol):
 
     def trace(self, trace_id: str) -> Sequence[SpanRow]: ...
 
+    def rollups(
+        self, where: TraceFilter | None = None, *, bucket: Bucket = "hour", by: Group = ""
+    ) -> Sequence[Rollup]: ...
+
+    def spans(self, where: TraceFilter | None = None) -> Iterator[Sequence[SpanRow]]: ...
+
 
 class TelemetryStore(Protocol):
     """Blocking calls, safe to use from several threads; times are nanoseconds since 1970.
