@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shiftright.core.score import Score
-from shiftright.core.trace import TraceFilter
 from shiftright.errors import Error, UsageError
 from shiftright.improve import agreement, reviews
 from shiftright.improve.feedback import subject_of
@@ -47,12 +46,7 @@ def router(site: Site) -> APIRouter:
     @router.post("/inbox/sample")
     def sample(sent: Form = filled) -> Response:
         feature = sent.required("feature")
-        for row in site.telemetry.traces(TraceFilter(feature=feature), limit=SAMPLE).data:
-            told = exchange(site.telemetry.trace(row.trace_id))
-            if told is not None:
-                site.records.reviews.open(
-                    "label", subject_of(told), feature=told.feature, trace_id=row.trace_id
-                )
+        reviews.ask_labels(site.records, site.telemetry, feature, limit=SAMPLE)
         return RedirectResponse(f"/inbox?{urlencode({'feature': feature})}", 303)
 
     @router.post("/inbox/{review_id}")
