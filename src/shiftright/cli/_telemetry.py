@@ -11,10 +11,10 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from shiftright.core.trace import Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Group, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import StoreError, UsageError
 from shiftright.settings import Settings
-from shiftright.store.telemetry import Bucket, Group, TraceReader, open_telemetry
+from shiftright.store.telemetry import TraceReader, open_telemetry
 from shiftright.tracing.handover import owner_of
 
 _PATIENCE_S = 30.0

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
-from shiftright.core.trace import Measure, Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import UsageError
-
-Group = Literal["", "feature", "variant", "release", "model", "provider", "user", "service"]
-Bucket = Literal["hour", "day"]
 
 
 class TraceReader(Protocol):
