@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -17,10 +18,14 @@ from shiftright.errors import UsageError
 from shiftright.settings import Settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from shiftright.core.trace import SpanRow
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
     from shiftright.evals.report.gather import RunReport
+    from shiftright.gateway import Access
+    from shiftright.monitor.board import Board
     from shiftright.store import Records
     from shiftright.store.intake import Intake
     from shiftright.store.telemetry import TelemetryStore
@@ -136,12 +141,7 @@ class App:
         from shiftright.tracing.redaction import Redaction, kinds_of_project
 
         settings, records = self.settings, self.records
-        access = gateway.Access(records, settings.key)
-        if not access.needs_key and not gateway.is_loopback(host):
-            raise UsageError(
-                f"{host} is reached from other machines, and nothing asks them for a key",
-                hint="Set SHIFTRIGHT_KEY, or: shiftright key create NAME",
-            )
+        access = self._access(host)
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
         telemetry = open_telemetry(settings.telemetry_url)
@@ -152,13 +152,7 @@ class App:
             redaction.prepare(spans)
 
         intake = Intake(telemetry, prepare=prepare)
-
-        def control() -> Any:
-            from shiftright.web.application import application
-            from shiftright.web.site import Site
-
-            return application(Site(settings, records, telemetry, intake, settings.key))
-
+        control = partial(self._pages, telemetry, intake, redaction)
         plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
         try:
             with sock, published(settings.home, sock, host) as url:
@@ -175,6 +169,23 @@ class App:
             intake.close()
             telemetry.close()
 
+    def _pages(self, telemetry: TelemetryStore, intake: Intake, redaction: Redaction) -> FastAPI:
+        from shiftright.web.application import application
+        from shiftright.web.site import Site
+
+        return application(Site(self.settings, self.records, telemetry, intake, self.settings.key, redaction))
+
+    def _access(self, host: str) -> Access:
+        from shiftright import gateway
+
+        access = gateway.Access(self.records, self.settings.key)
+        if not access.needs_key and not gateway.is_loopback(host):
+            raise UsageError(
+                f"{host} is reached from other machines, and nothing asks them for a key",
+                hint="Set SHIFTRIGHT_KEY, or: shiftright key create NAME",
+            )
+        return access
+
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""
         from shiftright.evals.report.gather import gather
@@ -185,7 +196,8 @@ class App:
 async def _keep_watching(
     settings: Settings, records: Records, telemetry: TelemetryStore, intake: Intake, redaction: Redaction
 ) -> None:
-    """Score live traffic until cancelled. What that takes is imported on a thread, once requests are answered."""
+    """Score and export live traffic until cancelled. Scorers are imported on a thread, once requests are answered."""
+    from shiftright.tracing.export import exporter
 
     def begun() -> Any:
         from shiftright.monitor.watching import Monitor
@@ -194,16 +206,27 @@ async def _keep_watching(
         def follow(_: object) -> None:
             redaction.use(kinds_of_project(settings.root))
 
-        monitor = Monitor(settings, records, telemetry, contracts_changed=follow)
+        def report(board: Board) -> None:
+            assert exported is not None
+            for window in board.windows:
+                exported.report(board.feature, window.name, window.rows)
+
+        told = None if exported is None else report
+        monitor = Monitor(settings, records, telemetry, contracts_changed=follow, reported=told)
         monitor.start()
         return monitor
 
+    exported = exporter(os.environ)
+    if exported is not None:
+        intake.listen(exported.offer)
     monitor = await asyncio.to_thread(begun)
     intake.listen(monitor.listen)
     try:
         await asyncio.Event().wait()
     finally:
         await asyncio.to_thread(monitor.close)
+        if exported is not None:
+            await asyncio.to_thread(exported.close)
 
 
 def evaluate(

@@ -95,6 +95,8 @@ def test_bad_words_are_told(project: Any, tmp_path: Path) -> None:
         (("resolve", review_id, "real", "--consent", "maybe"), "maybe"),
         (("show", "v-zzz"), "no review"),
         (("list", "--kind", "x"), "no kind"),
+        (("pairs",), "which answers"),
+        (("pairs", "--feature", "echo", "--prefer", "new", "--to", "old"), "no traces"),
         (("start",), "keyboard"),
         (("figures", "echo", "--prefer", "new"), "both"),
     ):

@@ -16,11 +16,12 @@ from shiftright.errors import DatasetError, SpecError, UsageError
 from shiftright.evals.evaluate import evaluate
 from shiftright.improve.agreement import agreement, labels_missing
 from shiftright.improve.feedback import Given, take
-from shiftright.improve.preference import Pair, ask, preference
+from shiftright.improve.preference import Pair, ask, pairs_of_traces, preference
 from shiftright.improve.reviews import dismiss, resolve, seen
 from shiftright.settings import Settings
 from shiftright.spec.editing import add_split
 from shiftright.store import Records
+from shiftright.store.duckdb import DuckDBTelemetry
 from shiftright.store.rows import ReviewRow
 
 TEXT = "I cannot find my debit thing"
@@ -216,6 +217,23 @@ def test_a_blind_preference(settings: Settings, records: Records) -> None:
     assert found.preferred.interval[0] > 0.5
     assert "better" in str(found)
     assert "pair" in seen(records.reviews.get(opened[0].id)), "told once it is decided"
+
+
+def test_pairs_of_live_answers_to_one_input(settings: Settings, records: Records) -> None:
+    telemetry = DuckDBTelemetry(settings.home / "t.duckdb")
+    telemetry.append(
+        [
+            feature_span(i, f"q{i % 4}", {"by": "old", "n": i % 4}, variant="old", session=f"s{i}")
+            for i in range(1, 9)
+        ]
+        + [feature_span(i, f"q{i}", {"by": "new", "n": i}, variant="new") for i in range(20, 24)]
+        + [feature_span(i, f"q{i % 3}", {"by": "new", "n": i}, variant="new") for i in range(30, 36)]
+    )
+    found = pairs_of_traces(telemetry, "triage", "new", "old")
+    telemetry.close()
+    assert sorted(pair.input for pair in found) == ["q0", "q1", "q2"]
+    assert all(pair.candidate["by"] == "new" and pair.baseline["by"] == "old" for pair in found)
+    assert len(ask(records, "triage", "new", "old", found, limit=2)) == 2
 
 
 def test_pairs_of_one_group_count_once(settings: Settings, records: Records) -> None:

@@ -37,6 +37,7 @@ def test_traces_come_in_pages_newest_first(client: TestClient) -> None:
         ("min_ms=1000", 0),
         ("text=nowhere%20at%20all", 0),
         ("since=5m", 4),
+        ("feature=support&failed=&min_ms=&min_cost_usd=&text=&since=&attribute=&user=", 10),
         ("attribute=gen_ai.request.temperature%3D0.2&limit=3", 3),
     ],
 )

@@ -17,6 +17,7 @@ from shiftright.cli.demo import demo
 from shiftright.cli.doctor import doctor
 from shiftright.cli.draft import draft
 from shiftright.cli.eval import eval_
+from shiftright.cli.export import export
 from shiftright.cli.init import init
 from shiftright.cli.key import key
 from shiftright.cli.next import next_
@@ -28,6 +29,7 @@ from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
+from shiftright.cli.traces import costs, trace, traces
 from shiftright.errors import Error, UsageError
 
 INTERRUPTED = 130
@@ -61,6 +63,10 @@ for _function, _name in (
     (next_, "next"),
     (draft, "draft"),
     (record, "record"),
+    (traces, "traces"),
+    (trace, "trace"),
+    (costs, "costs"),
+    (export, "export"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from shiftright.core.trace import SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Group, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import StoreError, UsageError
 from shiftright.settings import Settings
 from shiftright.store.telemetry import TraceReader, open_telemetry
 from shiftright.tracing.handover import owner_of
 
 _PATIENCE_S = 30.0
+_AT_ONCE = 500
 
 
 @contextmanager
@@ -60,19 +62,43 @@ class ServedTraces:
     def traces(
         self, where: TraceFilter | None = None, *, limit: int = 50, cursor: str | None = None
     ) -> TracePage:
-        """As ``TelemetryStore.traces``; of the filter, feature, variant and failed are known here."""
-        asked = {"limit": limit, "cursor": cursor}
-        if where is not None:
-            failed = None if where.failed is None else str(where.failed).lower()
-            asked |= {"feature": where.feature, "variant": where.variant, "failed": failed}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        """As ``TelemetryStore.traces``."""
+        query = _query(where, limit=str(limit), **({"cursor": cursor} if cursor else {}))
         return msgspec.json.decode(self._get(f"/api/traces?{query}"), type=TracePage)
+
+    def rollups(
+        self, where: TraceFilter | None = None, *, bucket: Bucket = "hour", by: Group = ""
+    ) -> tuple[Rollup, ...]:
+        body = self._get(f"/api/costs?{_query(where, bucket=bucket, by=by)}")
+        return msgspec.json.decode(body, type=_Costs).data
+
+    def spans(self, where: TraceFilter | None = None) -> Iterator[Sequence[SpanRow]]:
+        """Line by line as they come: the answer is as long as the store."""
+        with self._asked(f"/api/export?{_query(where)}") as response:
+            lines: list[SpanRow] = []
+            for line in response:
+                lines.append(_decode_span(line))
+                if len(lines) == _AT_ONCE:
+                    yield lines
+                    lines = []
+            yield lines
 
     def trace(self, trace_id: str) -> tuple[SpanRow, ...]:
         body = self._get(f"/api/traces/{quote(trace_id, safe='')}", missing=b'{"spans": []}')
         return msgspec.json.decode(body, type=_Detail).spans
 
     def _get(self, path: str, missing: bytes | None = None) -> bytes:
+        with self._asked(path, may_miss=missing is not None) as response:
+            body = response.read()
+        return missing if missing is not None and response.status == http.client.NOT_FOUND else body
+
+    @contextmanager
+    def _asked(self, path: str, *, may_miss: bool = False) -> Iterator[http.client.HTTPResponse]:
+        """The open answer.
+
+        Raises:
+            UsageError, StoreError: it is none, or not the one that was asked for.
+        """
         address = urlsplit(self._url)
         secure = address.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -80,7 +106,12 @@ class ServedTraces:
         try:
             connection.request("GET", path, headers=self._headers)
             response = connection.getresponse()
-            status, body = response.status, response.read()
+            status = response.status
+            if status == http.client.UNAUTHORIZED:
+                raise UsageError(f"{self._url} asks for a key", hint="Set SHIFTRIGHT_KEY.")
+            if status != http.client.OK and not (may_miss and status == http.client.NOT_FOUND):
+                raise StoreError(f"{self._url} answered {status} to {path}")
+            yield response
         except (OSError, http.client.HTTPException) as error:
             hint = "If it was killed, delete serve.json in the project's .shiftright folder."
             raise StoreError(
@@ -88,10 +119,24 @@ class ServedTraces:
             ) from error
         finally:
             connection.close()
-        if status == http.client.NOT_FOUND and missing is not None:
-            return missing
-        if status == http.client.UNAUTHORIZED:
-            raise UsageError(f"{self._url} asks for a key", hint="Set SHIFTRIGHT_KEY.")
-        if status != http.client.OK:
-            raise StoreError(f"{self._url} answered {status} to {path}")
-        return body
+
+
+class _Costs(msgspec.Struct):
+    data: tuple[Rollup, ...]
+
+
+_decode_span = msgspec.json.Decoder(SpanRow).decode
+
+
+def _query(where: TraceFilter | None, **more: str) -> str:
+    """A filter as the API spells it."""
+    asked: dict[str, object] = msgspec.structs.asdict(where) if where is not None else {}
+    for name in ("since", "until"):
+        moment = asked.pop(f"{name}_ns", None)
+        if isinstance(moment, int):
+            asked[name] = datetime.fromtimestamp(moment / 1e9, UTC).isoformat()
+    if isinstance(asked.get("failed"), bool):
+        asked["failed"] = str(asked["failed"]).lower()
+    if isinstance(pair := asked.get("attribute"), tuple):
+        asked["attribute"] = "=".join(pair)
+    return urlencode({name: value for name, value in asked.items() if value is not None} | more)

@@ -182,16 +182,30 @@ def label(
 
 @review.command("pairs")
 def pairs(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of a variant against a baseline.")],
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run of a variant against a baseline.")
+    ] = None,
+    feature: OfFeature = None,
+    candidate: Annotated[
+        str | None,
+        typer.Option("--prefer", metavar="V", help="Instead of a run: live answers of this variant …"),
+    ] = None,
+    baseline: Annotated[str | None, typer.Option("--to", metavar="B", help="… and of that one.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most N pairs.")] = 30,
     json: Json = False,
 ) -> int:
-    """Ask people which of a run's two answers is better, blindly: one review per case that differs."""
+    """Ask people which of two answers is better, blindly: one review per input on which they differ."""
     from shiftright.app import App
     from shiftright.improve import preference
 
     with App.here() as app:
-        feature, candidate, baseline, found = preference.pairs_of_run(app.settings, app.records, run)
+        if run is not None:
+            feature, candidate, baseline, found = preference.pairs_of_run(app.settings, app.records, run)
+        elif feature and candidate and baseline:
+            with traces_of(app.settings) as telemetry:
+                found = preference.pairs_of_traces(telemetry, feature, candidate, baseline)
+        else:
+            raise UsageError("which answers?", hint="Name a RUN, or give --feature F --prefer V --to B.")
         opened = preference.ask(app.records, feature, candidate, baseline, found, limit=limit)
     if json:
         _output.print_json({"opened": [row.id for row in opened]})

@@ -18,6 +18,9 @@ Operation = Literal[
 ]
 """What a span does; instrumentations' many words for it are mapped to these (tracing.conventions)."""
 
+Group = Literal["", "feature", "variant", "release", "model", "provider", "user", "service"]
+Bucket = Literal["hour", "day"]
+
 
 class SpanRow(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
     """One finished span, OpenTelemetry's ids and times with the GenAI meaning drawn out.

@@ -85,10 +85,9 @@ def configure(root: Path, environment: Mapping[str, str]) -> Configuration:
         raise SpecError(
             "is not a mapping of keys", file=file, line=1, hint="It may have providers: and gateway:."
         )
-    for name, body in _mapping(document, "providers").items():
-        providers[name] = _provider(
-            name, _mapping(document["providers"], name), environment, providers.get(name)
-        )
+    named = _mapping(document, "providers")
+    for name in named:
+        providers[name] = _provider(name, _mapping(named, name), environment, providers.get(name))
     rules = _mapping(document, "gateway")
     _only(rules, {"default", "fallback", "cache"}, "gateway")
     default = rules.get("default")

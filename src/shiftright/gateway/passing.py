@@ -75,14 +75,7 @@ class Passing:
             name = KeptAnswers.name(
                 record.key.encode(), first.provider.base_url.encode(), first.path.encode(), first.body
             )
-            if (kept := self._kept.get(name)) is not None:
-                proto.response_bytes(200, [*kept.headers, *record.ids.headers], kept.body)
-                record.cached = True
-                _learn(
-                    record,
-                    answers.read_stream((kept.body,)) if asked.stream else answers.read_whole(kept.body),
-                )
-                record.provider, record.model = first.provider.name, record.model or first.model
+            if self._answered_before(name, first, asked, proto, record):
                 return
         reply = await self._upstreams.ask(requests, stream=bool(asked.stream))
         target = route.targets[requests.index(reply.request)]
@@ -112,6 +105,18 @@ class Passing:
             self._kept.put(name, reply.headers, whole, cache_s)
         if not reply.streams:
             _price(record, target)
+
+    def _answered_before(
+        self, name: bytes, request: Request, asked: body.Asked, proto: Any, record: Record
+    ) -> bool:
+        kept = self._kept.get(name)
+        if kept is None:
+            return False
+        proto.response_bytes(200, _answered(kept.headers, record), kept.body)
+        _learn(record, answers.read_stream((kept.body,)) if asked.stream else answers.read_whole(kept.body))
+        record.cached, record.provider = True, request.provider.name
+        record.model = record.model or request.model
+        return True
 
 
 def _request(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from shiftright.errors import UsageError
 FILE_NAME = "serve.json"
 _DRAIN_S = 30.0
 _BACKLOG = 1024
+_SWITCH_S = 0.0005
 
 
 async def serve(gateway: Any, sock: socket.socket, ready: Callable[[], None], ending: asyncio.Event) -> None:
@@ -50,6 +52,8 @@ async def serve(gateway: Any, sock: socket.socket, ready: Callable[[], None], en
         backpressure=_BACKLOG,
         http1_settings=HTTP1Settings(header_read_timeout=30_000),
     )
+    # Threads write telemetry and run features; the loop must not wait 5 ms for each of them to give way.
+    sys.setswitchinterval(_SWITCH_S)
     await gateway.start()
     serving = asyncio.create_task(server.serve())
     told = asyncio.create_task(ending.wait())

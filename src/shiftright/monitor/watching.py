@@ -14,6 +14,7 @@ from shiftright import spec as specs
 from shiftright.core.spec import Spec
 from shiftright.core.trace import SpanRow
 from shiftright.errors import Error
+from shiftright.monitor.board import DAY, Board, board
 from shiftright.monitor.checks import LiveScoring, live_scoring
 from shiftright.monitor.sampling import DEFAULT_SAMPLE, drawn
 from shiftright.monitor.scoring import Finished, Scored, Scorekeeper
@@ -39,6 +40,7 @@ class Monitor:
     further ones are ``skipped``. Contracts are read again, complaints and violations looked for, every ``look_s``.
 
     Args:
+        reported: told, about once a minute, how each feature stood in the last 24 hours.
         contracts_changed: told of the contracts whenever they were read.
     """
 
@@ -51,9 +53,12 @@ class Monitor:
         largest: int = 2_000,
         look_s: float = 15.0,
         contracts_changed: Callable[[Sequence[Spec]], None] | None = None,
+        reported: Callable[[Board], None] | None = None,
+        report_s: float = 60.0,
     ) -> None:
         self._settings, self._records, self._telemetry = settings, records, telemetry
         self._largest, self._look_s, self._told = largest, look_s, contracts_changed
+        self._reported, self._report_s, self._report_at = reported, report_s, 0.0
         self._keeper = Scorekeeper(records, telemetry)
         self._waiting: deque[Finished] = deque()
         self._changed = threading.Condition()
@@ -126,6 +131,7 @@ class Monitor:
         while not self._closing:
             if time.monotonic() >= look_at:
                 self._guarded(self._look)
+                self._guarded(self._report)
                 look_at = time.monotonic() + self._look_s
             batch = self._next(min(0.5, self._look_s))
             if not batch:
@@ -170,6 +176,13 @@ class Monitor:
             if (spec := self._specs.get(feature)) is not None:
                 for review in open_violations(spec, self._records, self._telemetry):
                     _log.warning("%s: %s: %s", feature, review.subject["check"], review.subject["reason"])
+
+    def _report(self) -> None:
+        if self._reported is None or time.monotonic() < self._report_at:
+            return
+        self._report_at = time.monotonic() + self._report_s
+        for spec in self._specs.values():
+            self._reported(board(spec, self._records, self._telemetry, windows=(("24 h", DAY),)))
 
     def _take_complaints(self) -> set[str]:
         """Traces that users complain of are scored whether drawn or not; gives the features with new feedback."""

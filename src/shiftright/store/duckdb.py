@@ -9,11 +9,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from shiftright.core.trace import Measure, Rollup, SpanRow, TraceFilter, TracePage, TraceRow
+from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage, TraceRow
 from shiftright.errors import StoreError, UsageError
 from shiftright.store import duckdb_columns as columns
 from shiftright.store import duckdb_sql as sql
-from shiftright.store.telemetry import Bucket, Group
 
 if TYPE_CHECKING:
     import duckdb

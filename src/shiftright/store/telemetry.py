@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
-from shiftright.core.trace import Measure, Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import UsageError
-
-Group = Literal["", "feature", "variant", "release", "model", "provider", "user", "service"]
-Bucket = Literal["hour", "day"]
 
 
 class TraceReader(Protocol):
@@ -20,6 +17,12 @@ class TraceReader(Protocol):
     ) -> TracePage: ...
 
     def trace(self, trace_id: str) -> Sequence[SpanRow]: ...
+
+    def rollups(
+        self, where: TraceFilter | None = None, *, bucket: Bucket = "hour", by: Group = ""
+    ) -> Sequence[Rollup]: ...
+
+    def spans(self, where: TraceFilter | None = None) -> Iterator[Sequence[SpanRow]]: ...
 
 
 class TelemetryStore(Protocol):

@@ -35,6 +35,7 @@ def application(site: Site) -> FastAPI:
         exception_handlers=handlers(site),
         max_body_size=LARGEST_BODY,
         redirect_slashes=False,
+        responses=described.refused(*described.EVERYWHERE),
     )
     for router in (*api.routers(site), static.router(), *pages.routers(site)):
         app.include_router(router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from fastapi import Request
@@ -54,3 +55,13 @@ def form(site: Site) -> Callable[[Request], Awaitable[Form]]:
         return Form(fields)
 
     return read
+
+
+def input_of(text: str) -> Any:
+    """What was typed: JSON where it is an object, a list or a quoted text, else the text itself."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return text

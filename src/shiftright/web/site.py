@@ -11,6 +11,7 @@ import msgspec
 
 from shiftright.settings import Settings
 from shiftright.store import Records
+from shiftright.tracing.redaction import Redaction
 
 if TYPE_CHECKING:
     from shiftright.store.intake import Intake
@@ -23,7 +24,7 @@ class Site(msgspec.Struct, frozen=True, eq=False):
     """One project, served.
 
     ``key`` opens the pages and the API; without one they answer to loopback names only. ``intake`` takes the spans of
-    calls that are made here. ``started`` is seconds since 1970.
+    calls that are made here. ``redaction`` cleans what users write. ``started`` is seconds since 1970.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class Site(msgspec.Struct, frozen=True, eq=False):
     telemetry: TelemetryStore
     intake: Intake
     key: str | None = None
+    redaction: Redaction = msgspec.field(default_factory=Redaction)
     started: float = msgspec.field(default_factory=time.time)
 
     @property

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Response
 
-from shiftright.core.trace import Rollup
-from shiftright.store.telemetry import Bucket, Group
+from shiftright.core.trace import Bucket, Group, Rollup
 from shiftright.web.api.described import answer, answers
 from shiftright.web.api.traces import Wanted
 from shiftright.web.site import Site

@@ -37,15 +37,18 @@ def whole(struct: msgspec.Struct) -> dict[str, Any]:
 
 
 def answers(kind: Any, *refusals: int) -> dict[int | str, dict[str, Any]]:
-    """What FastAPI's ``responses`` takes: ``kind`` for 200, an error for each other status."""
-    return {
-        200: {"description": "What was asked for", "content": content_of(kind)},
-        **{
-            status: {"description": _WORDS[status], "content": content_of(Refused)}
-            for status in (400, 401, 403, 422, 503, *refusals)
-        },
-    }
+    """What FastAPI's ``responses`` takes: ``kind`` for 200, and statuses of errors that not every path has."""
+    return {200: {"description": "What was asked for", "content": content_of(kind)}, **refused(*refusals)}
 
+
+def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for errors alone."""
+    content = content_of(Refused)
+    return {status: {"description": _WORDS[status], "content": content} for status in statuses}
+
+
+EVERYWHERE = (400, 401, 403, 422, 503)
+"""What any path may answer."""
 
 _WORDS = {
     400: "The request makes no sense",

@@ -88,7 +88,7 @@ def router(site: Site) -> APIRouter:
             )
             response = answer(refused, 401)
         else:
-            response = answer(Taken(take(site.records, site.telemetry.trace, given).id))
+            response = answer(Taken(take(site.records, site.telemetry.trace, given, site.redaction).id))
         response.headers.update(_FROM_ANYWHERE)
         return response
 

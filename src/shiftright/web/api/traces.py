@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BeforeValidator, Field
 
 from shiftright.core.trace import SpanRow, TraceFilter, TracePage, TraceRow
 from shiftright.errors import UsageError
@@ -18,7 +19,9 @@ from shiftright.web.site import Site
 Text = Annotated[str | None, Query(max_length=500)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
-_LARGEST = 1e12
+# a form sends its empty fields too
+_UNLESS_EMPTY = BeforeValidator(lambda value: None if value == "" else value)
+Amount = Annotated[Annotated[float, Field(ge=0, le=1e12)] | None, _UNLESS_EMPTY]
 
 
 class Tokens(msgspec.Struct):
@@ -88,9 +91,9 @@ def wanted(
     user: Text = None,
     session: Text = None,
     service: Text = None,
-    failed: bool | None = None,
-    min_ms: Annotated[float | None, Query(ge=0, le=_LARGEST)] = None,
-    min_cost_usd: Annotated[float | None, Query(ge=0, le=_LARGEST)] = None,
+    failed: Annotated[bool | None, _UNLESS_EMPTY] = None,
+    min_ms: Amount = None,
+    min_cost_usd: Amount = None,
     text: Annotated[str | None, Query(max_length=500, description="In inputs and outputs.")] = None,
     attribute: Annotated[str | None, Query(max_length=500, description="`name=value`")] = None,
     since: Annotated[str | None, Query(max_length=40, description="`24h`, `7d`, or a date.")] = None,

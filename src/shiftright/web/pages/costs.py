@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from shiftright.core.trace import Rollup, TraceFilter
-from shiftright.store.telemetry import Bucket, Group
+from shiftright.core.trace import Bucket, Group, Rollup, TraceFilter
 from shiftright.web import rendering
 from shiftright.web.moments import moment
 from shiftright.web.site import Site

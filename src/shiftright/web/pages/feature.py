@@ -22,7 +22,7 @@ def router(site: Site) -> APIRouter:
     @router.get("/{name}")
     def one(request: Request, name: str) -> Response:
         spec = contract(site, name)
-        if request.headers.get("hx-request") == "true":
+        if request.headers.get("hx-request-type") == "partial":
             shown = board(site, spec)
             return rendering.page(
                 site, request, "feature.html", block="board", spec=spec, board=shown, live=True

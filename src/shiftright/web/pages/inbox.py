@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shiftright.core.score import Score
-from shiftright.core.trace import TraceFilter
 from shiftright.errors import Error, UsageError
 from shiftright.improve import agreement, reviews
 from shiftright.improve.feedback import subject_of
@@ -21,8 +20,7 @@ from shiftright.web.api.reviews import review
 from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
-from shiftright.web.forms import Form, form
-from shiftright.web.pages.playground import input_of
+from shiftright.web.forms import Form, form, input_of
 from shiftright.web.site import Site
 
 REVIEWER_COOKIE = "shiftright_reviewer"
@@ -48,12 +46,7 @@ def router(site: Site) -> APIRouter:
     @router.post("/inbox/sample")
     def sample(sent: Form = filled) -> Response:
         feature = sent.required("feature")
-        for row in site.telemetry.traces(TraceFilter(feature=feature), limit=SAMPLE).data:
-            told = exchange(site.telemetry.trace(row.trace_id))
-            if told is not None:
-                site.records.reviews.open(
-                    "label", subject_of(told), feature=told.feature, trace_id=row.trace_id
-                )
+        reviews.ask_labels(site.records, site.telemetry, feature, limit=SAMPLE)
         return RedirectResponse(f"/inbox?{urlencode({'feature': feature})}", 303)
 
     @router.post("/inbox/{review_id}")

@@ -17,7 +17,7 @@ from shiftright.web import rendering
 from shiftright.web.api.features import contract
 from shiftright.web.api.traces import Text, root_of
 from shiftright.web.conversation import turns
-from shiftright.web.forms import Form, form
+from shiftright.web.forms import Form, form, input_of
 from shiftright.web.site import Site
 
 
@@ -51,16 +51,6 @@ def router(site: Site) -> APIRouter:
         return _page(site, request, feature, run.variant, typed, run=run)
 
     return router
-
-
-def input_of(text: str) -> Any:
-    """What was typed: JSON where it is an object, a list or a quoted text, else the text itself."""
-    if not text.lstrip().startswith(("{", "[", '"')):
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return text
 
 
 def _page(

@@ -50,7 +50,7 @@ def router(site: Site) -> APIRouter:
     @router.get("/{run_id}")
     def one(request: Request, run_id: str) -> Response:
         found = report(site, run_id)
-        partial = request.headers.get("hx-request") == "true"
+        partial = request.headers.get("hx-request-type") == "partial"
         return rendering.page(
             site,
             request,

@@ -48,7 +48,7 @@ def router(site: Site) -> APIRouter:
         asked = {name: request.query_params.get(name, "") for name in FIELDS}
         query = {name: value for name, value in asked.items() if value}
         following = page.next_cursor and f"/traces?{urlencode({**query, 'cursor': page.next_cursor})}"
-        partial = request.headers.get("hx-request") == "true"
+        partial = request.headers.get("hx-request-type") == "partial"
         return rendering.page(
             site,
             request,

@@ -34,12 +34,12 @@
     });
   });
 
-  // Keys: each control that has one says so in data-key; of several the one nearest to the focus is meant.
+  // Keys: each control that has one says so in data-key; meant are those of the case or review in which the focus is.
   document.addEventListener("keydown", function (event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
-    const near = event.target.closest("[data-keys]") || document.querySelector("[data-keys][data-current]");
-    const control = (near || document).querySelector('[data-key="' + CSS.escape(event.key) + '"]');
-    if (control && (near || !control.closest("[data-keys]"))) {
+    const here = event.target.closest(".case[open], [data-keys]") || document.querySelector("[data-keys][data-current]");
+    const control = here && here.querySelector('[data-key="' + CSS.escape(event.key) + '"]');
+    if (control) {
       event.preventDefault();
       control.click();
     }
