@@ -20,6 +20,7 @@ from shiftright.cli.eval import eval_
 from shiftright.cli.export import export
 from shiftright.cli.init import init
 from shiftright.cli.key import key
+from shiftright.cli.mcp import mcp
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
 from shiftright.cli.record import record
@@ -67,6 +68,7 @@ for _function, _name in (
     (trace, "trace"),
     (costs, "costs"),
     (export, "export"),
+    (mcp, "mcp"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),
