@@ -28,6 +28,7 @@ from shiftright.cli.report import report
 from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
+from shiftright.cli.scan import scan
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
 from shiftright.cli.traces import costs, trace, traces
@@ -69,6 +70,7 @@ for _function, _name in (
     (costs, "costs"),
     (export, "export"),
     (mcp, "mcp"),
+    (scan, "scan"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),

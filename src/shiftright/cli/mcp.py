@@ -38,6 +38,7 @@ def mcp() -> int:
     with App.here() as app:
         server = MCPServer("shiftright", instructions=f"Evidence for AI features. {_STRANGERS}")
         _reading(server, app)
+        _live(server, app)
         _trying(server, app)
         server.run("stdio")
     return _output.PASS
@@ -85,6 +86,8 @@ def _reading(server: MCPServer[Any], app: App) -> None:
             told = {"run": run.id, "variant": run.variant, "baseline": run.baseline, "clauses": rows}
             return _told(told | {"release": run.verdict.verdict, "merge": run.verdict.merge})
 
+
+def _live(server: MCPServer[Any], app: App) -> None:
     @server.tool(structured_output=False)
     def traces(feature: str | None = None, failed: bool = False, since: str | None = None) -> str:
         """The newest live traces: id, time, error, the beginning of what was asked. ``since``: 24h, 7d or a date."""
