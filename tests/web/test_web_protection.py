@@ -34,6 +34,12 @@ def test_every_answer_has_the_headers(client: TestClient) -> None:
         assert headers["referrer-policy"] == "same-origin"
 
 
+def test_other_sites_load_the_widget_and_nothing_else(client: TestClient) -> None:
+    policy = "cross-origin-resource-policy"
+    assert client.get("/static/feedback.js").headers[policy] == "cross-origin"
+    assert client.get("/static/app.js").headers[policy] == "same-origin"
+
+
 def test_without_a_key_nothing_but_health_and_login_is_given(locked: tuple[Site, TestClient]) -> None:
     _, client = locked
     for path in ("/api/traces", "/api/features", "/metrics", "/api/openapi.json"):

@@ -20,6 +20,7 @@ from shiftright.cli.eval import eval_
 from shiftright.cli.export import export
 from shiftright.cli.init import init
 from shiftright.cli.key import key
+from shiftright.cli.mcp import mcp
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
 from shiftright.cli.record import record
@@ -27,6 +28,7 @@ from shiftright.cli.report import report
 from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
+from shiftright.cli.scan import scan
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
 from shiftright.cli.traces import costs, trace, traces
@@ -67,6 +69,8 @@ for _function, _name in (
     (trace, "trace"),
     (costs, "costs"),
     (export, "export"),
+    (mcp, "mcp"),
+    (scan, "scan"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),

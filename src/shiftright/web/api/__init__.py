@@ -11,4 +11,6 @@ __all__ = ["routers"]
 
 
 def routers(site: Site) -> tuple[APIRouter, ...]:
-    return tuple(part.router(site) for part in (health, traces, features, runs, costs, export, reviews, feedback))
+    return tuple(
+        part.router(site) for part in (health, traces, features, runs, costs, export, reviews, feedback)
+    )

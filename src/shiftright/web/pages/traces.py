@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from shiftright.core.trace import SpanRow, TraceFilter
+from shiftright.core.trace import Group, SpanRow, TraceFilter
 from shiftright.tracing import attributes as names
 from shiftright.web import rendering
 from shiftright.web.api.traces import Cursor, TraceDetail, Wanted, trace
@@ -23,6 +24,10 @@ FIELDS = (
     *("feature", "variant", "model", "release", "failed", "since", "text"),
     *("user", "session", "min_ms", "min_cost_usd", "attribute"),
 )
+
+
+COLUMNS: tuple[Group, ...] = ("feature", "variant", "model", "release")
+RECENT_NS = 7 * 86_400 * 10**9
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -59,7 +64,7 @@ def router(site: Site) -> APIRouter:
             asked=asked,
             filtered=bool(query) or cursor is not None,
             times=TIMES,
-            choices={} if partial else _choices(site, where),
+            choices={} if partial else _choices(site, asked),
         )
 
     @router.get("/{trace_id}")
@@ -77,12 +82,17 @@ def router(site: Site) -> APIRouter:
     return router
 
 
-def _choices(site: Site, where: TraceFilter) -> dict[str, tuple[str, ...]]:
-    """What each filter can be set to: what there was in the time that is looked at."""
-    recent = TraceFilter(since_ns=where.since_ns)
+def _choices(site: Site, asked: dict[str, str]) -> dict[str, list[str]]:
+    """What each filter can be set to: what there was in a week (ever, where that is nothing), and its setting."""
+    for where in (TraceFilter(since_ns=time.time_ns() - RECENT_NS), TraceFilter()):
+        found = {
+            column: [value for value in site.telemetry.values(column, where) if value] for column in COLUMNS
+        }
+        if any(found.values()):
+            break
     return {
-        column: tuple(value for value in site.telemetry.values(column, recent) if value)
-        for column in ("feature", "variant", "model", "release")
+        column: values if asked[column] in ("", *values) else [asked[column], *values]
+        for column, values in found.items()
     }
 
 
