@@ -83,3 +83,8 @@ def test_false_alarms_are_rarer_than_the_level_however_often_one_looks() -> None
         stream = (random.random(300) < 0.7).astype(float).tolist()
         alarms += any(row("at_least", 0.7, stream[:n]).verdict == "broken" for n in range(10, 301, 10))
     assert alarms <= 5 + 3 * 2.2  # 5 % of 100, three standard errors
+
+
+def test_scores_next_to_nothing_are_numbers_like_others() -> None:
+    assert row("at_most", 0.5, [5e-324, 1e-200, 0.0]).verdict == "unclear"
+    assert row("at_least", 0.5, [5e-324] * 60).verdict == "broken"

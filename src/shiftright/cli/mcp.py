@@ -40,6 +40,7 @@ def mcp() -> int:
         _reading(server, app)
         _live(server, app)
         _trying(server, app)
+        _writing(server, app)
         server.run("stdio")
     return _output.PASS
 
@@ -158,6 +159,8 @@ def _trying(server: MCPServer[Any], app: App) -> None:
             {"moved": moved, "fixed": fixed[:40], "broke": broke[:SHOWN], "broke_in_all": len(broke)}
         )
 
+
+def _writing(server: MCPServer[Any], app: App) -> None:
     @server.tool(structured_output=False)
     def add_case(feature: str, trace_id: str, expected: str, consent: str) -> str:
         """Make a live trace a case that has to pass. ``expected``: the right answer, text or JSON. ``consent``: `given`
