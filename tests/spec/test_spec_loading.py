@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shiftright import spec
-from shiftright.core.spec import Confidence
+from shiftright.core.spec import Confidence, Spec
 from shiftright.errors import SpecError
 
 FULL = """\
@@ -178,7 +178,13 @@ def test_a_folder_stands_for_its_spec_and_one_file_is_the_gate(folder: Path) -> 
         ("score: exact", "guard: input", 5, "no engine for 'guard'"),
         ("score: exact", "score: exact, on_hit: block", 5, "no engine for 'on_hit'"),
         ("score: exact", "score: exact, false_alarms_at_most: 1%", 5, "no engine for 'false_alarms_at_most'"),
-        ("score: exact", "score: exact, month_at_most: 4 USD", 5, "no engine for 'month_at_most'"),
+        (
+            "score: exact",
+            "score: exact, month_at_most: 4 USD",
+            5,
+            "limits cost, but the check scores 'exact'",
+        ),
+        ("score: exact, max_drop: 3 points", "month_at_most: 4 s", 5, "an amount of money"),
         ("checks:", "ship: {shadow: 200}\nchecks:", 4, "no engine for 'ship'"),
         ("checks:", "data: {keep: 30 days}\nchecks:", 4, "no engine for 'keep'"),
         ("checks:", "data: {redact: [emial]}\nchecks:", 4, "Did you mean 'email'"),
@@ -339,3 +345,17 @@ def test_a_link_to_itself_is_said_with_its_line(folder: Path) -> None:
     (folder / "gate.jsonl").symlink_to("gate.jsonl")
     with pytest.raises(SpecError, match=r"spec.yaml:3: .*gate.jsonl"):
         spec.load(folder)
+
+
+def test_a_budget_for_the_month_is_no_part_of_what_is_decided(tmp_path: Path) -> None:
+    (tmp_path / "cases.jsonl").write_text('{"input": "a", "expected": "a"}\n')
+    text = "feature: f\nrun: f:f\ncases: cases.jsonl\nchecks:\n  right: {score: exact, at_least: 70%}\n"
+
+    def read(more: str) -> Spec:
+        (tmp_path / "spec.yaml").write_text(text + more)
+        return spec.load(tmp_path / "spec.yaml")
+
+    plain, budget = read(""), read("  cost: {month_at_most: 400 USD}\n")
+    assert budget.checks[1].month_at_most_usd == 400
+    assert budget.checks[1].score == "cost"
+    assert budget.digest == plain.digest, "raising a budget is no second try at a verdict"

@@ -40,7 +40,9 @@ def engine_of(url: str) -> sa.Engine:
 
 def migrate_to_0002(url: str, folder: Path, then: str = "pass") -> Path | None:
     shutil.copytree(MIGRATIONS, folder / "migrations")
-    (folder / "migrations" / "versions" / "v9000_next.py").write_text(NEXT.format(then=then, head=schema.HEAD))
+    (folder / "migrations" / "versions" / "v9000_next.py").write_text(
+        NEXT.format(then=then, head=schema.HEAD)
+    )
     database = Database(dialect_of(url), create=False)
     try:
         return upgrade(database, migrations=folder / "migrations")

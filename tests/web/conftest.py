@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from web_sites import site
+from web_sites import BASE, site
 
 from shiftright.web.application import application
 from shiftright.web.site import Site
-
-BASE = "http://127.0.0.1"
-PAGE = {"accept": "text/html"}
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from starlette.testclient import TestClient
-from web_sites import trace_id
+from web_sites import BASE, trace_id
 
 from shiftright.core.trace import SpanRow
 from shiftright.web.site import Site
@@ -133,7 +133,6 @@ def test_openapi_names_every_path_and_resolves(client: TestClient) -> None:
 
 
 def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
-    from conftest import BASE
 
     from shiftright.web.application import application
 

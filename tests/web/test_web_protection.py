@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from conftest import BASE, PAGE
 from starlette.testclient import TestClient
-from web_sites import trace_id
+from web_sites import BASE, PAGE, trace_id
 
 from shiftright.improve import tokens
 from shiftright.web.application import application

@@ -21,6 +21,8 @@ from shiftright.store.rows import ScoreRow
 from shiftright.store.telemetry import open_telemetry
 from shiftright.web.site import Site
 
+BASE = "http://127.0.0.1"
+PAGE = {"accept": "text/html"}
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     " **bold** [click](javascript:alert(1)) \x1b[31mred\x1b[0m \u202egnp.exe \u0000 {{7*7}} {% raw %} ' \" &lt; "

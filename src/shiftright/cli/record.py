@@ -26,7 +26,7 @@ def record(
         list[str], typer.Argument(metavar="-- COMMAND …", help="The program and its arguments.")
     ],
 ) -> int:
-    """Run a program and keep what it asks models, without a change to its code.
+    """Run a program and keep what it asks of models.
 
     Its OpenAI and Anthropic clients and its OpenTelemetry are pointed here. The exit code is the program's.
     """

@@ -49,7 +49,8 @@ class Check(msgspec.Struct, frozen=True):
     """One named condition: a score and what it must satisfy.
 
     ``score`` is the scorer's name (``latency`` and ``cost`` measure the call itself; ``judge`` asks a model;
-    ``module:function`` is a function beside the spec), ``params`` the scorer's own keys.
+    ``module:function`` is a function beside the spec), ``params`` the scorer's own keys. ``month_at_most_usd`` is a
+    budget and no condition of an answer: live requests beyond it are refused, and no decision depends on it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Check(msgspec.Struct, frozen=True):
     params: dict[str, Any] = {}
     clauses: tuple[Clause, ...] = ()
     line: int = 0
+    month_at_most_usd: float | None = None
 
     def clause(self, kind: str) -> Clause | None:
         return next((c for c in self.clauses if c.kind == kind), None)

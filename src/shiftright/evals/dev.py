@@ -82,7 +82,7 @@ async def run_on_dev(
         spent.append(answer.spent_usd)
         failure = None if answer.failure is None else f"{answer.failure.kind}: {answer.failure.message}"
         return DevCase(
-            case.id, case.value, case.expected, answer.output, failure, scores, passed(part, scores)
+            case.id, case.value, case.expected, answer.output, failure, scores, passed(part, answer, scores)
         )
 
     try:

@@ -117,7 +117,7 @@ def budgets(features: Mapping[str, Spec]) -> dict[str, float]:
     """USD a month by feature: the smallest ``month_at_most`` of its checks."""
     found: dict[str, float] = {}
     for name, spec in features.items():
-        limits = [check.params["month_at_most"] for check in spec.checks if "month_at_most" in check.params]
+        limits = [check.month_at_most_usd for check in spec.checks if check.month_at_most_usd is not None]
         if limits:
             found[name] = min(limits)
     return found

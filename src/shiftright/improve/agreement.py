@@ -9,7 +9,7 @@ import msgspec
 
 from shiftright.core.estimate import Estimate
 from shiftright.core.spec import Check, Clause, Confidence
-from shiftright.decisions.clauses import units_needed, plan_clause
+from shiftright.decisions.clauses import plan_clause, units_needed
 from shiftright.decisions.words import points
 from shiftright.evals.outlook import outlook
 from shiftright.improve.reviews import CORRECT

@@ -14,6 +14,7 @@ from shiftright.spec.sections import fail
 from shiftright.spec.values import Limit, format_fraction, format_limit, format_points
 
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+MONTH = "month_at_most"
 _UNITS = {"latency": "s", "cost": "USD"}
 _HOLDERS: tuple[ClauseKind, ...] = ("at_least", "at_most", "mean_at_most")
 
@@ -34,7 +35,15 @@ def read_check(name: str, mapping: Map, mark: Mark) -> Check:
     score = _score(values, known, where)
     params = _params(score, values, known, rest, where)
     clauses = _clauses(score, values, known, where)
-    return Check(name=name, score=score, params=params, clauses=clauses, line=mark.line)
+    month = values.get(MONTH)
+    return Check(
+        name=name,
+        score=score,
+        params=params,
+        clauses=clauses,
+        line=mark.line,
+        month_at_most_usd=month.amount if month else None,
+    )
 
 
 def phrase(check: Check, clause: Clause) -> str:
@@ -49,7 +58,9 @@ def phrase(check: Check, clause: Clause) -> str:
 
 def _score(values: dict[str, Any], mapping: Map, where: str) -> str:
     """The scorer's name: as given, by ``judge``, or by the unit of the limits."""
-    limits = {key: value.unit for key, value in values.items() if key in LIMITS}
+    limits = {key: value.unit for key, value in values.items() if key in LIMITS or key == MONTH}
+    if limits.get(MONTH, "USD") != "USD":
+        raise fail(mapping.marks[MONTH], f"{where}.{MONTH} is an amount of money", f"Write {MONTH}: 400 USD.")
     if len(set(limits.values())) > 1:
         key = next(reversed(limits))
         raise fail(mapping.marks[key], f"{where} mixes limits in seconds and in USD", "Make it two checks.")
@@ -157,7 +168,7 @@ def _clauses(score: str, values: dict[str, Any], mapping: Map, where: str) -> tu
         bound = value.amount if isinstance(value, Limit) else 0.0 if kind == "never_fails" else value
         good = comfortable if kind == holder else None
         clauses.append(Clause(kind, bound, good, mapping.marks[kind].line))
-    if not clauses:
+    if not clauses and MONTH not in values:
         raise fail(mapping.mark, f"{where} has no condition", f"Add one of {', '.join(CLAUSES)}.")
     _refuse_contradictions(values, mapping, where)
     return tuple(clauses)

@@ -233,7 +233,12 @@ CHECK = Section(
             "0.0004 USD",
         ),
         Key("each_at_most", LIMIT, "Every single call stays within this.", "10 s"),
-        Key("month_at_most", MONEY, "What the feature may cost in a month.", "400 USD", engine=False),
+        Key(
+            "month_at_most",
+            LIMIT,
+            "What the feature may cost in a month: live requests beyond it are refused.",
+            "400 USD",
+        ),
         Key("guard", TEXT, "A guardrail on live text: `input`, `output` or `both`.", "input", engine=False),
         Key("on_hit", TEXT, "What a guardrail does: `block`, `redact` or `flag`.", "block", engine=False),
         Key(

@@ -282,7 +282,7 @@ def _digest(checks: tuple[Check, ...], confidence: Confidence, root: Path) -> st
     Labels stay out: they tell how far to trust a judge, they do not change what it measures.
     """
     parts = []
-    for check in sorted(checks, key=lambda check: check.name):
+    for check in sorted((check for check in checks if check.clauses), key=lambda check: check.name):
         params = {name: value for name, value in check.params.items() if name != "labels"}
         for name in ("rubric", "schema"):
             if isinstance(params.get(name), str):

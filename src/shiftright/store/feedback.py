@@ -37,7 +37,7 @@ class FeedbackRows:
             newest = connection.execute(sa.select(sa.func.max(_table.id))).scalar()
             values["id"] = sortable_id("f", newest)
             keyed = insert.values(values).on_conflict_do_nothing(index_elements=["idempotency_key"])
-            if connection.execute(keyed).rowcount:
+            if connection.execute(keyed.returning(_table.id)).first() is not None:
                 return msgspec.structs.replace(given, id=values["id"])
             same = sa.select(schema.feedback).where(_table.idempotency_key == given.idempotency_key)
             return _from_row(connection.execute(same).one())

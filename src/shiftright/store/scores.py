@@ -84,7 +84,9 @@ def _to_row(row: ScoreRow) -> tuple[Any, ...]:
 
 
 def _from_row(row: sa.Row[Any]) -> ScoreRow:
-    trace_id, feature, variant, name, value, label, explanation, source, author, failure, cost, at = tuple(row)
+    trace_id, feature, variant, name, value, label, explanation, source, author, failure, cost, at = tuple(
+        row
+    )
     score = Score(name, value, label, explanation, msgspec.convert(source, Source), failure, cost)
     return ScoreRow(
         trace_id=trace_id, feature=feature, variant=variant, score=score, created_at=at, author=author

@@ -175,7 +175,7 @@ def month(site: Site, spec: Spec) -> Month:
     """Spent against ``month_at_most``, where a check names one."""
     name = month_of(time.time())
     spent = site.records.spend.month(name).get(f"feature:{spec.feature}")
-    limits = [check.params["month_at_most"] for check in spec.checks if "month_at_most" in check.params]
+    limits = [check.month_at_most_usd for check in spec.checks if check.month_at_most_usd is not None]
     return Month(
         name=name,
         spent=spent.cost_usd if spent else 0.0,
