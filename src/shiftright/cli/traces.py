@@ -56,7 +56,7 @@ def trace(
     trace_id: Annotated[str, typer.Argument(metavar="ID", help="The trace's id, or its beginning.")],
     json: Json = False,
 ) -> int:
-    """Show one trace: its steps with times, tokens and cost, and what was said."""
+    """Show one trace: steps, messages, tokens and cost."""
     from shiftright.app import App
     from shiftright.cli._telemetry import traces_of
 
