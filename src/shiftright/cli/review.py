@@ -45,7 +45,7 @@ ConsentOption = Annotated[
 ]
 
 review = typer.Typer(
-    help="Reviews: list what waits, show, resolve; compare two variants blindly.", rich_markup_mode=None
+    help="Reviews: list, show, resolve; compare variants blindly.", rich_markup_mode=None
 )
 
 

@@ -18,7 +18,7 @@ def serve(
         bool, typer.Option("--json", help="Print one line {url, key, pid} when ready, then serve.")
     ] = False,
 ) -> int:
-    """Serve the gateway, trace intake, API and pages of this project."""
+    """Serve the gateway, traces, API and pages of a project."""
     import msgspec
 
     from shiftright.app import App, Served
