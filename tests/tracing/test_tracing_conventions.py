@@ -241,3 +241,50 @@ def test_memory_is_bounded() -> None:
     for trace in range(100):
         repeats.settle([call(trace + 1, 2, 1, 5, **{"gen_ai.response.id": str(trace)})])
     assert len(repeats._responses) == len(repeats._around) == 10
+
+
+def test_wrappers_that_come_together_after_the_call_in_them() -> None:
+    repeats = Repeats()
+    repeats.settle([call(1, 4, 3, 10)])
+    later = [call(1, 1, None, 10), call(1, 2, 1, 10), call(1, 3, 2, 0, operation="other")]
+    repeats.settle(later)
+    assert tokens(later) == [0, 0, 0]
+
+
+def test_a_wrapper_that_states_no_usage_leaves_no_cost_unknown() -> None:
+    inner, wrapper = call(1, 2, 1, 10), call(1, 1, None, 0)
+    wrapper.cost_usd = None
+    alone = call(2, 1, None, 0)
+    alone.cost_usd = None
+    Repeats().settle([inner, wrapper, alone])
+    assert (inner.cost_usd, wrapper.cost_usd, alone.cost_usd) == (10.0, 0.0, None)
+
+
+def test_a_call_told_by_the_gateway_in_another_trace_counts_there() -> None:
+    def told(trace: int, start: int, **more: Any) -> SpanRow:
+        return call(trace, start, None, 10, **{"gen_ai.response.id": "r"}, **more)
+
+    passed = told(1, 5, **{"url.path": "/v1/chat/completions"})
+    told_of_it, hours_later = (told(trace, 4, **{"otel.scope.name": "openinference"}) for trace in (2, 3))
+    hours_later.start_ns += 10**13
+    hours_later.end_ns += 10**13
+    repeats = Repeats()
+    for span in (passed, told_of_it, hours_later):
+        repeats.settle([span])
+    assert tokens([passed, told_of_it, hours_later]) == [10, 0, 10]
+    assert told_of_it.attributes["shiftright.usage_on"] == passed.span_id
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"id": "chatcmpl-1", "choices": []}, "chatcmpl-1"),
+        ({"generations": [], "llm_output": {"id": "chatcmpl-1"}}, "chatcmpl-1"),
+        ({"id": "a word of the model"}, None),
+        ({"llm_output": None, "choices": None}, None),
+        (["x"], None),
+    ],
+)
+def test_openinference_names_a_response_in_its_answer_only(answer: Any, said: str | None) -> None:
+    told = [("openinference.span.kind", "LLM"), ("output.value", json.dumps(answer))]
+    assert conventions.read(told).rest.get("gen_ai.response.id") == said

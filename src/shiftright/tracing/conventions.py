@@ -266,6 +266,8 @@ def _meaning(
                 rest[stated_cost[1]] = stated_cost[2]
     if (identifier := found.pop("response_id", None)) is not None:
         rest[names.RESPONSE_ID] = identifier[2]
+    elif operation in MODEL_CALLS and (told := _told_id(found.get("output"))) is not None:
+        rest[names.RESPONSE_ID] = told
     for field, messages in messages_of(flat).items():
         if (raw := found.get(field)) is not None:
             rest[raw[1]] = raw[2]
@@ -283,6 +285,33 @@ def _asked_model(parameters: Any) -> str | None:
         return msgspec.json.decode(parameters, type=_Parameters).model
     except msgspec.DecodeError:
         return None
+
+
+def _told_id(output: tuple[int, str, Any] | None) -> str | None:
+    """OpenInference writes the response's id nowhere but in the answer as the client or LangChain had it."""
+    if output is None or output[1] != "output.value" or not isinstance(output[2], str):
+        return None
+    try:
+        answer = _decode_answer(output[2])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    if answer.llm_output is not None:
+        return answer.llm_output.id
+    # an id beside no choices is a word of the model's
+    return answer.id if answer.choices is not None else None
+
+
+class _LangChain(msgspec.Struct):
+    id: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    id: str | None = None
+    choices: list[msgspec.Raw] | None = None
+    llm_output: _LangChain | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class _Parameters(msgspec.Struct):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from shiftright.core.trace import SpanRow
 from shiftright.tracing import attributes as names
@@ -19,20 +20,39 @@ _BOUNDARIES = ("tool", "agent", "feature", "retrieval", "guardrail")
 # Scopes of SDKs that trace themselves.
 _SDKS = ("com.anthropic.sdk",)
 
+# How far the clocks of a program and of the gateway may be apart.
+_SKEW_NS = 1_000_000_000
+
 Key = tuple[str, str]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Passed(NamedTuple):
+    """A call that passed through the gateway."""
+
+    trace_id: str
+    span_id: str
+    start_ns: int
+    end_ns: int
+
+    def within(self, span: SpanRow) -> bool:
+        return span.start_ns - _SKEW_NS <= self.start_ns and self.end_ns <= span.end_ns + _SKEW_NS
 
 
 class Repeats:
     """Remembers the last ``largest`` model calls, because their spans may come in different requests.
 
     Two spans of one trace tell of the same call when they name the same response id, or when one is an ancestor of the
-    other with no tool, agent or feature between them.
+    other with no tool, agent or feature between them. Across traces, a span tells of the call that passed through our
+    gateway while it ran and was answered with the same response id: the program did not hand its trace on.
     """
 
     def __init__(self, largest: int = 50_000) -> None:
         self._largest = largest
         self._responses: OrderedDict[Key, str] = OrderedDict()
         self._around: OrderedDict[Key, str] = OrderedDict()
+        self._passed: OrderedDict[str, _Passed] = OrderedDict()
 
     def settle(self, spans: Sequence[SpanRow]) -> None:
         """Take the usage away from the spans that repeat another's."""
@@ -40,6 +60,11 @@ class Repeats:
         if not calls and not self._around:
             return
         here = {(span.trace_id, span.span_id): span for span in spans}
+        # A wrapper that came later than the call in it hands the mark on.
+        for span in spans:
+            inner = self._around.get((span.trace_id, span.span_id))
+            if inner is not None and span.operation not in _BOUNDARIES:
+                self._mark_around(span, inner, here)
         calls.sort(key=_trust, reverse=True)
         counted = [span for span in calls if not self._answered_already(span)]
         # The innermost first: what is around it repeats it.
@@ -49,38 +74,52 @@ class Repeats:
             if inner is not None and inner != span.span_id:
                 _clear(span, inner)
             else:
-                self._mark_around(span, here)
-        # A wrapper that came later than the call in it hands the mark on.
+                self._mark_around(span, span.span_id, here)
         for span in spans:
-            inner = self._around.get((span.trace_id, span.span_id))
-            if inner is not None and span.parent_span_id and span.operation not in _BOUNDARIES:
-                self._keep(self._around, (span.trace_id, span.parent_span_id), inner)
+            if span.cost_usd is None and not _has_usage(span):
+                # A wrapper that states no usage would make the whole trace's cost unknown.
+                inner = self._around.get((span.trace_id, span.span_id))
+                if inner is not None and inner != span.span_id:
+                    _clear(span, inner)
 
     def _answered_already(self, span: SpanRow) -> bool:
-        response = span.attributes.get(names.RESPONSE_ID)
+        response = str(span.attributes.get(names.RESPONSE_ID) or "")
         if not response:
             return False
-        key = (span.trace_id, str(response))
+        key = (span.trace_id, response)
         teller = self._responses.get(key)
         if teller is None or teller == span.span_id:
             self._keep(self._responses, key, span.span_id)
-            return False
+            return self._passed_already(span, response)
         _clear(span, teller)
         return True
 
-    def _mark_around(self, span: SpanRow, here: dict[Key, SpanRow]) -> None:
+    def _passed_already(self, span: SpanRow, response: str) -> bool:
+        """Was it told by the gateway in a trace of the gateway's own?"""
+        if _is_gateway(span):
+            passed = _Passed(span.trace_id, span.span_id, span.start_ns, span.end_ns)
+            self._keep(self._passed, response, passed)
+            return False
+        known = self._passed.get(response)
+        if known is None or known.trace_id == span.trace_id or not known.within(span):
+            return False
+        _clear(span, known.span_id)
+        return True
+
+    def _mark_around(self, span: SpanRow, teller: str, here: dict[Key, SpanRow]) -> None:
+        """What is around ``span`` up to the next boundary repeats the call that ``teller`` counts."""
         above = span.parent_span_id
         for _ in range(64):
             if not above:
                 return
             key = (span.trace_id, above)
-            self._keep(self._around, key, span.span_id)
+            self._keep(self._around, key, teller)
             parent = here.get(key)
             if parent is None or parent.operation in _BOUNDARIES:
                 return
             above = parent.parent_span_id
 
-    def _keep(self, memory: OrderedDict[Key, str], key: Key, value: str) -> None:
+    def _keep(self, memory: OrderedDict[K, V], key: K, value: V) -> None:
         memory[key] = value
         memory.move_to_end(key)
         if len(memory) > self._largest:
@@ -88,10 +127,15 @@ class Repeats:
 
 
 def _trust(span: SpanRow) -> tuple[bool, int, int]:
-    """Whom to believe about one call: an SDK about itself, then who saw most (a stream's beginning knows less than its
-    end)."""
-    own = str(span.attributes.get(names.SCOPE_NAME, "")).startswith(_SDKS)
+    """Whom to believe about one call: the gateway and an SDK about itself, then who saw most (a stream's beginning
+    knows less than its end)."""
+    own = _is_gateway(span) or str(span.attributes.get(names.SCOPE_NAME, "")).startswith(_SDKS)
     return own, span.input_tokens + span.output_tokens, span.end_ns
+
+
+def _is_gateway(span: SpanRow) -> bool:
+    """Its spans come by no instrumentation, and carry how the request ended."""
+    return names.SCOPE_NAME not in span.attributes and names.URL_PATH in span.attributes
 
 
 def _has_usage(span: SpanRow) -> bool:
