@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from shiftright.errors import UsageError
+from shiftright.errors import StoreError, StoreInUse, UsageError
 from shiftright.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from shiftright.store.intake import Intake
     from shiftright.store.telemetry import TelemetryStore
     from shiftright.tracing.redaction import Redaction
+    from shiftright.web.site import Watch
 
 Result = TypeVar("Result")
 
@@ -127,39 +129,38 @@ class App:
         Raises:
             UsageError: the address cannot be had, or is reached from elsewhere and nothing asks for a key.
             SpecError: ``shiftright.yaml`` cannot be read.
-            StoreError: records or telemetry cannot be opened.
+            StoreError: records cannot be opened, or another process owns the telemetry.
         """
         from shiftright import gateway
         from shiftright.gateway.ingest import keep_taking
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.improve import tokens
+        from shiftright.monitor.retention import keep_pruning
         from shiftright.store.intake import Intake
         from shiftright.store.spool import Spool
-        from shiftright.store.telemetry import open_telemetry
-        from shiftright.tracing.counting import Repeats
         from shiftright.tracing.handover import SPOOL_FOLDER
         from shiftright.tracing.redaction import Redaction, kinds_of_project
+        from shiftright.web.site import Watch
 
         settings, records = self.settings, self.records
         access = self._access(host)
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
-        telemetry = open_telemetry(settings.telemetry_url)
-        repeats, redaction = Repeats(), Redaction(kinds_of_project(settings.root))
-
-        def prepare(spans: Sequence[SpanRow]) -> None:
-            repeats.settle(spans)
-            redaction.prepare(spans)
-
-        intake = Intake(telemetry, prepare=prepare)
-        control = partial(self._pages, telemetry, intake, redaction)
+        telemetry = _telemetry(settings.telemetry_url)
+        redaction = Redaction(kinds_of_project(settings.root))
+        intake = Intake(telemetry, prepare=_prepare(redaction))
+        watch = Watch()
+        control = partial(self._pages, telemetry, intake, redaction, watch)
         plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
                 beside = (
                     asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake)),
-                    asyncio.create_task(_keep_watching(settings, records, telemetry, intake, redaction)),
+                    asyncio.create_task(
+                        _keep_watching(settings, records, telemetry, intake, redaction, watch)
+                    ),
+                    asyncio.create_task(keep_pruning(settings.root, telemetry)),
                 )
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 for task in beside:
@@ -169,11 +170,15 @@ class App:
             intake.close()
             telemetry.close()
 
-    def _pages(self, telemetry: TelemetryStore, intake: Intake, redaction: Redaction) -> FastAPI:
+    def _pages(
+        self, telemetry: TelemetryStore, intake: Intake, redaction: Redaction, watch: Watch
+    ) -> FastAPI:
         from shiftright.web.application import application
         from shiftright.web.site import Site
 
-        return application(Site(self.settings, self.records, telemetry, intake, self.settings.key, redaction))
+        return application(
+            Site(self.settings, self.records, telemetry, intake, self.settings.key, redaction, watch)
+        )
 
     def _access(self, host: str) -> Access:
         from shiftright import gateway
@@ -193,8 +198,47 @@ class App:
         return gather(run_id, self.settings, self.records)
 
 
+def _prepare(redaction: Redaction) -> Callable[[Sequence[SpanRow]], None]:
+    """What is done to spans before they are stored."""
+    from shiftright.tracing.counting import Repeats
+
+    repeats = Repeats()
+
+    def prepare(spans: Sequence[SpanRow]) -> None:
+        repeats.settle(spans)
+        redaction.prepare(spans)
+
+    return prepare
+
+
+def _telemetry(url: str) -> TelemetryStore:
+    """The store; where it cannot be written, one that says so: users are answered all the same.
+
+    Raises:
+        StoreInUse: another process owns it, most likely a server of this project.
+    """
+    from shiftright.store.telemetry import open_telemetry
+    from shiftright.store.unopened import UnopenedTelemetry
+
+    try:
+        return open_telemetry(url)
+    except StoreInUse:
+        raise
+    except StoreError as error:
+        logging.getLogger("shiftright.telemetry").error(
+            "No traces are kept, and no live checks run, until this is mended and serve started again: %s",
+            error,
+        )
+        return UnopenedTelemetry(error)
+
+
 async def _keep_watching(
-    settings: Settings, records: Records, telemetry: TelemetryStore, intake: Intake, redaction: Redaction
+    settings: Settings,
+    records: Records,
+    telemetry: TelemetryStore,
+    intake: Intake,
+    redaction: Redaction,
+    watch: Watch,
 ) -> None:
     """Score and export live traffic until cancelled. Scorers are imported on a thread, once requests are answered."""
     from shiftright.tracing.export import exporter
@@ -216,10 +260,10 @@ async def _keep_watching(
         monitor.start()
         return monitor
 
-    exported = exporter(os.environ)
+    watch.exporter = exported = exporter(os.environ)
     if exported is not None:
         intake.listen(exported.offer)
-    monitor = await asyncio.to_thread(begun)
+    watch.monitor = monitor = await asyncio.to_thread(begun)
     intake.listen(monitor.listen)
     try:
         await asyncio.Event().wait()

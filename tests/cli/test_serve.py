@@ -7,10 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+
+from shiftright.store.duckdb import DuckDBTelemetry
 
 
 def shiftright(folder: Path, *words: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -62,3 +67,73 @@ def test_keys_are_made_listed_and_revoked(project: Path) -> None:
     assert shiftright(project, "key", "revoke", "shop").returncode == 0
     assert "revoked" in shiftright(project, "key", "list").stdout
     assert shiftright(project, "key", "revoke", "shop").returncode == 3
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The server's URL, once it is ready, and its process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shiftright", "serve", "--json", "--port", "0"], cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"], process
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_users_are_answered_where_telemetry_cannot_be_kept(project: Path) -> None:
+    """A path below a regular file: permissions would not keep root from writing."""
+    (project / "file").write_text("")
+    with serving(project, SHIFTRIGHT_TELEMETRY_URL=f"duckdb:///{project / 'file' / 't.duckdb'}") as (
+        url,
+        process,
+    ):
+        assert httpx.get(url + "/v1/models").status_code == 200
+        health = httpx.get(url + "/healthz").json()
+        assert (health["status"], health["records"]) == ("degraded", "ok")
+        assert "telemetry cannot be kept" in health["telemetry"]
+        assert "telemetry cannot be read" in httpx.get(url + "/metrics").text
+        sent = httpx.post(url + "/v1/traces", json={"resourceSpans": [{"scopeSpans": [{"spans": [
+            {"traceId": "1" * 32, "spanId": "2" * 16, "name": "a"}]}]}]})  # fmt: skip
+        assert sent.status_code == 503, "the sender keeps what is not acknowledged"
+        process.terminate()
+        assert process.stderr is not None
+        assert "No traces are kept" in process.stderr.read()
+
+
+def test_a_second_server_of_a_project_is_refused(project: Path) -> None:
+    telemetry = DuckDBTelemetry(project / ".shiftright" / "telemetry.duckdb")
+    try:
+        done = shiftright(project, "serve", "--port", "0")
+    finally:
+        telemetry.close()
+    assert done.returncode == 3
+    assert f"in use by process {os.getpid()}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_traces_are_read_from_the_store_after_a_server_was_killed(project: Path) -> None:
+    with serving(project) as (url, process):
+        assert "shiftright_traces_queued 0" in metrics_with(url, "shiftright_traces_queued")
+        sent = httpx.post(url + "/v1/traces", json={"resourceSpans": [{"scopeSpans": [{"spans": [
+            {"traceId": "1" * 32, "spanId": "2" * 16, "name": "a"}]}]}]})  # fmt: skip
+        assert sent.status_code == 200
+        process.kill()
+        process.wait(20)
+    left = project / ".shiftright" / "serve.json"
+    assert left.exists()
+    done = shiftright(project, "traces", "--json")
+    assert (done.returncode, not left.exists()) == (0, True), done.stderr
+    assert "1" * 32 in done.stdout
+
+
+def metrics_with(url: str, name: str) -> str:
+    """The figures, once the one that begins last is among them."""
+    for _ in range(400):
+        if name in (text := httpx.get(url + "/metrics").text):
+            return text
+        threading.Event().wait(0.01)
+    raise AssertionError(text)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
 import pytest
-from live_project import Live, wait_for
+from live_project import SPEC, Live, wait_for
 
 from shiftright import spec as specs
 from shiftright.core.verdict import LiveRow
@@ -14,6 +15,7 @@ from shiftright.monitor.violations import open_violations
 from shiftright.monitor.watching import Monitor
 from shiftright.store.intake import Intake
 from shiftright.store.rows import FeedbackRow
+from shiftright.store.spend import Spent, month_of
 
 
 @pytest.fixture
@@ -150,3 +152,45 @@ def test_what_is_drawn_at_a_small_share_is_drawn_at_a_larger_one() -> None:
     assert small <= {trace_id for trace_id in ids if drawn(trace_id, 0.3)}
     assert 300 < len(small) < 500
     assert all(drawn(trace_id, 1.0) for trace_id in ids)
+
+
+def test_a_judge_asks_people_where_it_finds_fault_and_stops_at_its_budget(live: Live) -> None:
+    bad, good, third = live.span(), live.span(), live.span()
+    verdicts = [
+        {"case_id": bad.trace_id, "output": {"reason": "It orders about.", "verdict": "fail"}},
+        {"case_id": good.trace_id, "output": {"reason": "It asks.", "verdict": "pass"}},
+    ]
+    (live.folder / "judge.jsonl").write_text("".join(json.dumps(row) + "\n" for row in verdicts))
+    (live.folder / "polite.md").write_text("---\nmodel: recorded:judge.jsonl\n---\nIs it polite?")
+    paid = "model: http://127.0.0.1:9/v1#judge\nprice: {input: 5 USD/M, output: 5 USD/M}"
+    (live.folder / "paid.md").write_text(f"---\n{paid}\n---\nIs it polite?")
+    judged = SPEC.replace('score: "scores:polite"', "judge: polite.md").replace("50%}", "100%}")
+    file = live.folder / "spec.yaml"
+    file.write_text(judged)
+    intake = Intake(live.telemetry, flush_s=0.01)
+    monitor = Monitor(live.settings, live.records, live.telemetry, look_s=0.05)
+    monitor.start()
+    intake.listen(monitor.listen)
+    try:
+        intake.offer([bad, good])
+        wait_for(lambda: monitor.scored == 2)
+        assert [value for _, value in sorted(live.records.scores.values("triage", "polite", since=0))] == [
+            0.0,
+            1.0,
+        ]
+        (review,) = live.records.reviews.list(kind="low_score").data
+        assert review.trace_id == bad.trace_id
+        assert review.subject["scores"] == [
+            {"check": "polite", "value": 0.0, "explanation": "It orders about."}
+        ]
+        assert monitor.paused == {}
+        live.records.spend.add(month_of(time.time()), {"judge:triage": Spent(5.0, 1)})
+        file.write_text(judged.replace("polite.md", "paid.md"))
+        wait_for(lambda: monitor._specs["triage"].check("polite").params["rubric"].endswith("paid.md"))
+        intake.offer([third])
+        wait_for(lambda: monitor.scored == 3)
+        assert "month's 5 USD for judging are spent" in monitor.paused["triage"]
+        assert [row.score.name for row in live.records.scores.of_trace(third.trace_id)] == ["json"]
+    finally:
+        intake.close()
+        monitor.close()

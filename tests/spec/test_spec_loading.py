@@ -186,7 +186,7 @@ def test_a_folder_stands_for_its_spec_and_one_file_is_the_gate(folder: Path) -> 
         ),
         ("score: exact, max_drop: 3 points", "month_at_most: 4 s", 5, "an amount of money"),
         ("checks:", "ship: {shadow: 200}\nchecks:", 4, "no engine for 'ship'"),
-        ("checks:", "data: {keep: 30 days}\nchecks:", 4, "no engine for 'keep'"),
+        ("checks:", "data: {keep: 30}\nchecks:", 4, "the unit is missing"),
         ("checks:", "data: {redact: [emial]}\nchecks:", 4, "Did you mean 'email'"),
         ("checks:", "live: {sample: 0%}\nchecks:", 4, "more than 0%"),
         ("checks:", "confidence: {wrong_ship: 60%}\nchecks:", 4, "at most 50%"),
@@ -284,6 +284,20 @@ def test_defaults_lie_underneath_and_keep_their_own_paths(folder: Path) -> None:
     write(company, "checks:\n  tone: {judge: lost.md, at_least: 90%}\n", "shiftright.yaml")
     with pytest.raises(SpecError, match=r"shiftright.yaml:2: .*no file lost.md"):
         spec.load(folder)
+
+
+def test_what_the_company_tells_the_server_is_no_part_of_a_contract(folder: Path) -> None:
+    company = (
+        'providers:\n  vllm: {base_url: "http://gpu-1:8000/v1"}\n'
+        "gateway: {default: vllm, cache: 10 min}\n"
+        "telemetry: {keep_bytes: 5000000000}\n"
+        "data: {redact: [email], keep: 90 days}\n"
+    )
+    write(folder, company, "shiftright.yaml")
+    contract = spec.load(write(folder, "extends: shiftright.yaml\ndata: {keep: 30 days}\n" + MINIMAL))
+    assert contract.data == {"redact": ("email",), "keep": 30 * 86400.0}
+    with pytest.raises(SpecError, match="unknown key 'gateway'"):
+        spec.load(write(folder, "gateway: {default: vllm}\n" + MINIMAL))
 
 
 def test_the_digest_covers_what_decides_and_nothing_else(folder: Path) -> None:

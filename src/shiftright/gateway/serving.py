@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shiftright.errors import UsageError
+
+_log = logging.getLogger("shiftright.gateway")
 
 FILE_NAME = "serve.json"
 _DRAIN_S = 30.0
@@ -90,12 +93,16 @@ def published(home: Path, sock: socket.socket, host: str) -> Iterator[str]:
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{sock.getsockname()[1]}"
     partial = file.with_suffix(".partial")
-    partial.write_bytes(msgspec.json.encode({"url": url, "pid": os.getpid()}))
-    partial.replace(file)
+    try:
+        partial.write_bytes(msgspec.json.encode({"url": url, "pid": os.getpid()}))
+        partial.replace(file)
+    except OSError as error:
+        _log.warning("other commands do not find this server: %s: %s", file, error.strerror)
     try:
         yield url
     finally:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 async def _answers(address: tuple[str, int], serving: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from shiftright.core.spec import ClauseKind
 from shiftright.spec.values import (
     ANYTHING,
+    DURATION,
     FILE,
     FILES,
     FRACTION,
@@ -62,7 +63,8 @@ TOP = Section(
         Key(
             "extends",
             FILE,
-            "A file whose keys apply where this one says nothing (a company's defaults).",
+            "A file whose keys apply where this one says nothing (a company's defaults; what it says to the "
+            "server, `providers`, `gateway` and `telemetry`, does not concern a contract).",
             "../shiftright.yaml",
         ),
         Key(
@@ -114,7 +116,7 @@ TOP = Section(
         ),
         Key("ship", MAPPING, "How a release reaches its users.", "{steps: [5%, 25%, 100%]}", engine=False),
         Key("live", MAPPING, "How much of live traffic is scored.", "{sample: 10%, month_at_most: 5 USD}"),
-        Key("data", MAPPING, "What is kept of live traffic.", "{redact: [email, card]}"),
+        Key("data", MAPPING, "What is kept of live traffic.", "{redact: [email, card], keep: 30 days}"),
     ),
 )
 
@@ -135,11 +137,20 @@ DATA = Section(
             "What is taken out before anything is stored, besides secrets: `email`, `phone`, `card`, `iban`.",
             "[email, card]",
         ),
-        Key("keep", TEXT, "How long traces are kept.", "30 days", engine=False),
+        Key(
+            "keep",
+            DURATION,
+            "How long `shiftright serve` keeps this feature's traces after their last span (default: as long as there "
+            "is room, see `telemetry: {keep_bytes}` of `shiftright.yaml`).",
+            "30 days",
+        ),
         Key("consent", TEXT, "On what consent.", "required", engine=False),
     ),
 )
 REDACTABLE = ("email", "phone", "card", "iban")
+
+SERVER_KEYS = frozenset({"providers", "gateway", "telemetry"})
+"""What ``shiftright.yaml`` says to the server alone: no part of a contract that extends it."""
 
 CASES = Section(
     "cases",

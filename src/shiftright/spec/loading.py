@@ -23,6 +23,7 @@ from shiftright.spec.keys import (
     LIVE_ONLY,
     OWNER,
     REDACTABLE,
+    SERVER_KEYS,
     TOP,
     VALUE,
     VARIANT,
@@ -111,7 +112,10 @@ def _with_defaults(file: Path, seen: tuple[Path, ...]) -> Map:
         raise fail(mark, f"extends: {parent.name} extends this file in turn", "Break the circle.")
     if not parent.is_file():
         raise fail(mark, f"extends: there is no file {document['extends']}", f"Looked for {parent}")
-    return _over(document, _with_defaults(parent, chain))
+    under = _with_defaults(parent, chain)
+    for name in SERVER_KEYS & under.keys():
+        del under[name]
+    return _over(document, under)
 
 
 def _over(top: Map, under: Map) -> Map:

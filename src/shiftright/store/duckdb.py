@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage, TraceRow
-from shiftright.errors import StoreError, UsageError
+from shiftright.errors import StoreError, StoreInUse, UsageError
 from shiftright.store import duckdb_columns as columns
 from shiftright.store import duckdb_sql as sql
 
@@ -139,9 +139,13 @@ class DuckDBTelemetry:
                 row[0] for row in cursor.execute(*sql.values(column, wanted, since, until)).fetchall()
             )
 
-    def prune(self, *, older_than_ns: int | None = None, keep_bytes: int | None = None) -> int:
+    def prune(
+        self, *, older_than_ns: int | None = None, feature: str | None = None, keep_bytes: int | None = None
+    ) -> int:
         forgotten = 0
-        if older_than_ns is not None:
+        if older_than_ns is not None and feature is not None:
+            forgotten += self._forget(sql.OF_FEATURE_BEFORE, [older_than_ns, feature])
+        elif older_than_ns is not None:
             forgotten += self._forget(sql.BEFORE, [older_than_ns])
         while keep_bytes is not None and (used := self._used_bytes()) > keep_bytes:
             # What a share of the spans takes is not exact, so a little more goes, and the size is looked at again.
@@ -271,7 +275,7 @@ class DuckDBTelemetry:
         if "lock" in text.lower() and "conflicting" in text.lower():
             holder = re.search(r"PID (\d+)", text)
             who = f"process {holder[1]}" if holder else "another process"
-            return StoreError(
+            return StoreInUse(
                 f"these traces are in use by {who}",
                 file=self._path,
                 hint="While `shiftright serve` is up, ask it; else wait until that command has ended.",

@@ -315,5 +315,6 @@ SELECT trace_hi, trace_lo FROM spans WHERE "user" = ? UNION ALL SELECT trace_hi,
 """
 BEFORE: Final = "SELECT trace_hi, trace_lo FROM parts GROUP BY ALL HAVING max(start_ns) < ?"
 """Traces in which nothing has begun since."""
+OF_FEATURE_BEFORE: Final = f"{BEFORE} AND bool_or(feature = ?)"
 USED_BYTES: Final = "SELECT block_size * used_blocks FROM pragma_database_size()"
 AGE_AT: Final = "SELECT quantile_disc(start_ns, ?) FROM spans"

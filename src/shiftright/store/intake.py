@@ -119,9 +119,11 @@ class Intake:
             stored = self._store.append(spans) if spans else ()
         except Exception as cause:  # noqa: BLE001  it is told to all who wait, counted, and the next write is tried
             error = cause if isinstance(cause, StoreError) else _unexpected(cause)
+            # A full disk is told once, not five times a second; ``dropped`` counts on.
+            if self.failure is None:
+                _log.error("%d spans could not be stored: %s", len(spans), error)
             self.failure = error
             self.dropped += len(spans)
-            _log.error("%d spans could not be stored: %s", len(spans), error)
             for promise in promises:
                 if promise.set_running_or_notify_cancel():
                     promise.set_exception(error)

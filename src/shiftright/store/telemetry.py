@@ -70,8 +70,11 @@ class TelemetryStore(Protocol):
         """What occurs in a column, most frequent first (at most 100): the choices of a filter."""
         ...
 
-    def prune(self, *, older_than_ns: int | None = None, keep_bytes: int | None = None) -> int:
-        """Forget the oldest spans; returns how many."""
+    def prune(
+        self, *, older_than_ns: int | None = None, feature: str | None = None, keep_bytes: int | None = None
+    ) -> int:
+        """Forget traces in which nothing has begun since ``older_than_ns`` (of one feature, where it is named), then
+        the oldest ones until ``keep_bytes`` are enough; returns how many spans."""
         ...
 
     def erase(self, *, user: str) -> int:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
+import socket
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,14 +23,47 @@ _PATIENCE_S = 2.0
 
 class _Owner(msgspec.Struct):
     url: str
+    pid: int
 
 
 def owner_of(home: Path) -> str | None:
-    """The URL of the server that owns this project's telemetry; None when none says that it runs."""
+    """The URL of the server that owns this project's telemetry; None when none says that it runs.
+
+    What a server that was killed left behind is removed.
+    """
+    file = home / "serve.json"
     try:
-        return msgspec.json.decode((home / "serve.json").read_bytes(), type=_Owner).url
+        owner = msgspec.json.decode(file.read_bytes(), type=_Owner)
     except (OSError, msgspec.DecodeError):
         return None
+    if not _gone(owner):
+        return owner.url
+    with suppress(OSError):  # a folder that cannot be written: its file is passed over each time
+        file.unlink()
+    return None
+
+
+def _gone(owner: _Owner) -> bool:
+    """No such process, and nobody at its address. One alone says little: a container has processes of its own, and a
+    server that begins or ends does not listen."""
+    if sys.platform == "win32" or owner.pid <= 0:
+        return False  # there, signal 0 is Ctrl-C
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return not _listens(owner.url)
+    except (PermissionError, OverflowError):
+        pass
+    return False
+
+
+def _listens(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        socket.create_connection((address.hostname or "", address.port or 80), _PATIENCE_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def answering_owner(home: Path) -> str | None:

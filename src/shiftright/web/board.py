@@ -160,8 +160,11 @@ def _mean(values: list[float]) -> Cell:
 
 
 def _live(site: Site, spec: Spec) -> dict[tuple[str, str], Cell]:
-    """The last seven days."""
-    found = monitor.board(spec, site.records, site.telemetry, windows=(("7 d", monitor.WEEK),))
+    """The last seven days, as they stood a few seconds ago at most."""
+    week = (("7 d", monitor.WEEK),)
+    found = site.live.get(
+        spec.feature, spec, lambda: monitor.board(spec, site.records, site.telemetry, windows=week)
+    )
     checks = {check.name: check for check in (*spec.checks, *spec.live_checks)}
     cells = {}
     for row in found.window("7 d").rows:

@@ -71,10 +71,30 @@ def _metrics(site: Site) -> Iterator[str]:
     yield from _metric(
         "shiftright_spans_queued", "gauge", "Spans that wait to be written.", [({}, intake.queued)]
     )
+    yield from _watch(site)
     try:
         yield from _traffic(site)
     except StoreError as error:
         yield f"# telemetry cannot be read: {error.message.splitlines()[0]}\n"
+
+
+def _watch(site: Site) -> Iterator[str]:
+    if (monitor := site.watch.monitor) is not None:
+        for name, kind, words, value in (
+            ("shiftright_traces_scored_total", "counter", "Live traces scored.", monitor.scored),
+            ("shiftright_traces_unscored_total", "counter", "Left out: too many waited.", monitor.skipped),
+            ("shiftright_traces_queued", "gauge", "Live traces that wait to be scored.", monitor.queued),
+        ):
+            yield from _metric(name, kind, words, [({}, value)])
+        paused = [({"feature": feature}, 1.0) for feature in sorted(monitor.paused)]
+        words = "Features that are not judged now: the month's budget is spent."
+        yield from _metric("shiftright_judging_paused", "gauge", words, paused)
+    if (exporter := site.watch.exporter) is not None:
+        for name, words, value in (
+            ("shiftright_export_sent_total", "Spans the OTLP receiver took.", exporter.sent),
+            ("shiftright_export_dropped_total", "Spans it did not get.", exporter.dropped),
+        ):
+            yield from _metric(name, "counter", words, [({}, value)])
 
 
 def _traffic(site: Site) -> Iterator[str]:
