@@ -23,6 +23,7 @@ from shiftright.cli.key import key
 from shiftright.cli.mcp import mcp
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
+from shiftright.cli.pull import pull
 from shiftright.cli.record import record
 from shiftright.cli.report import report
 from shiftright.cli.review import review
@@ -69,6 +70,7 @@ for _function, _name in (
     (trace, "trace"),
     (costs, "costs"),
     (export, "export"),
+    (pull, "pull"),
     (mcp, "mcp"),
     (scan, "scan"),
     (doctor, "doctor"),

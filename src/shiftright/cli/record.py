@@ -6,17 +6,18 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shiftright.cli import _output
+from shiftright.cli._serving import server
 from shiftright.errors import UsageError
 
 if TYPE_CHECKING:
-    from shiftright.app import App, Served
+    from shiftright.app import App
 
 _SIGNALLED = 128
 
@@ -39,7 +40,7 @@ def record(
 
 
 async def _record(app: App, command: Sequence[str]) -> int:
-    async with _server(app) as url:
+    async with server(app) as url:
         environment = surroundings(url, command[0], app.settings.key, os.environ)
         try:
             child = await asyncio.create_subprocess_exec(*command, env=environment)
@@ -76,27 +77,6 @@ def surroundings(url: str, program: str, key: str | None, given: Mapping[str, st
         ours["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer%20{key}"
         ours["OPENAI_API_KEY"] = ours["ANTHROPIC_API_KEY"] = key
     return {"OTEL_SERVICE_NAME": os.path.basename(program), **given, **ours}  # noqa: PTH119  a name, not a path
-
-
-@asynccontextmanager
-async def _server(app: App) -> AsyncIterator[str]:
-    """The project's server that is up, else one for as long as the program runs."""
-    from shiftright.tracing.handover import answering_owner
-
-    if (url := await asyncio.to_thread(answering_owner, app.settings.home)) is not None:
-        yield url
-        return
-    ending = asyncio.Event()
-    ready: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(app.serve("127.0.0.1", 0, ready.set_result, ending))
-    await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        serving.result()
-    try:
-        yield (await ready).url
-    finally:
-        ending.set()
-        await serving
 
 
 @contextmanager
