@@ -125,8 +125,10 @@ def test_keys_and_address_that_are_wrong(environment: dict[str, str]) -> None:
     assert "sk-lf-wrong" not in str(refused.value)
     with pytest.raises(CredentialsError, match="LANGFUSE_PUBLIC_KEY"):
         Langfuse({})
-    with pytest.raises(UsageError, match="LANGFUSE_HOST"):
-        Langfuse(environment | {"LANGFUSE_HOST": "localhost:3000"})
+    for host in ("localhost:3000", "http://", "http://a:b", "ftp://a"):
+        with pytest.raises(UsageError, match="LANGFUSE_HOST"):
+            Langfuse(environment | {"LANGFUSE_HOST": host})
+    assert read(environment | {"LANGFUSE_HOST": "", "LANGFUSE_BASE_URL": environment["LANGFUSE_HOST"]}) == []
 
 
 def test_a_dataset_becomes_a_new_file(project: Project, environment: dict[str, str], tmp_path: Path) -> None:

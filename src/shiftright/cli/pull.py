@@ -62,7 +62,7 @@ def pull(
 
     reader: Reader = plugins.load("readers", source)(os.environ)
     if dataset is not None:
-        file = to or Path(re.sub(r"[^\w.-]+", "-", dataset).strip("-.") + ".jsonl")
+        file = to or Path((re.sub(r"[^\w.-]+", "-", dataset).strip("-.") or "cases") + ".jsonl")
         taken = asyncio.run(pull_cases(reader, Wanted(dataset=dataset), file))
         return _told(taken, str(file), json)
     if to is not None:

@@ -24,6 +24,7 @@ LARGEST_BYTES = 64 * 2**20
 PAGE = 50
 _ATTEMPTS = 6
 _TIMEOUT_S = 60.0
+_FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 120.0
 _WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504})
 _OK, _NOT_FOUND = 200, 404
@@ -117,9 +118,11 @@ class Api:
     """A Langfuse project by its keys. An async context manager."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._host = (environment.get("LANGFUSE_HOST") or CLOUD).rstrip("/")
-        if urlsplit(self._host).scheme not in ("http", "https") or not urlsplit(self._host).hostname:
-            raise UsageError(f"LANGFUSE_HOST is no address: {self._host!r}", hint=f"Such as {CLOUD}")
+        # the second is how Langfuse's newer SDKs call it
+        host = environment.get("LANGFUSE_HOST") or environment.get("LANGFUSE_BASE_URL") or CLOUD
+        self._host = host.rstrip("/")
+        if not _is_address(host):
+            raise UsageError(f"LANGFUSE_HOST is no address: {host!r}", hint=f"Such as {CLOUD}")
         keys = [environment.get(f"LANGFUSE_{kind}_KEY") or "" for kind in ("PUBLIC", "SECRET")]
         if not all(keys):
             raise CredentialsError(
@@ -179,7 +182,7 @@ class Api:
         from pyreqwest.exceptions import RequestError
 
         for attempt in range(1, _ATTEMPTS + 1):
-            wait = 0.5 * 2**attempt
+            wait = _FIRST_WAIT_S * 2 ** (attempt - 1)
             try:
                 status, body, asked = await self._once(path, query)
             except RequestError as cause:
@@ -206,6 +209,14 @@ class Api:
                 if len(body) > LARGEST_BYTES:
                     raise TooLarge(f"{path} is larger than {LARGEST_BYTES // 2**20} MB")
             return response.status, bytes(body), _seconds(response.get_header("retry-after"))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _seconds(text: str | None) -> float | None:
