@@ -288,3 +288,13 @@ def test_a_call_told_by_the_gateway_in_another_trace_counts_there() -> None:
 def test_openinference_names_a_response_in_its_answer_only(answer: Any, said: str | None) -> None:
     told = [("openinference.span.kind", "LLM"), ("output.value", json.dumps(answer))]
     assert conventions.read(told).rest.get("gen_ai.response.id") == said
+
+
+def test_a_client_answered_by_a_feature_repeats_the_calls_in_it() -> None:
+    inner = call(1, 3, 2, 10)
+    feature = call(1, 2, 1, 0, operation="feature", **{"url.path": "/v1/chat/completions"})
+    client = call(1, 1, None, 10)
+    repeats = Repeats()
+    for batch in ([feature, inner], [client]):
+        repeats.settle(batch)
+    assert tokens([inner, feature, client]) == [10, 0, 0]

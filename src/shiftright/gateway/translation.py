@@ -60,8 +60,10 @@ async def answer(
         )
     else:
         said = await _first(route.targets, messages, request, calls, record)
-    trace_id = record.ids.trace_id
-    body = _openai(said, trace_id) if dialect == "openai" else _anthropic(said, trace_id)
+    # A trace may hold many answers.
+    answer_id = record.ids.span_id
+    body = _openai(said, answer_id) if dialect == "openai" else _anthropic(said, answer_id)
+    record.response_id = body["id"]
     if not request.get("stream"):
         headers = [("content-type", "application/json"), *record.ids.headers]
         proto.response_bytes(200, headers, msgspec.json.encode(body))
@@ -238,10 +240,10 @@ def _message(said: Said) -> dict[str, Any]:
     return message | {"tool_calls": said.tool_calls} if said.tool_calls else message
 
 
-def _openai(said: Said, trace_id: str) -> dict[str, Any]:
+def _openai(said: Said, answer_id: str) -> dict[str, Any]:
     usage = said.usage
     return {
-        "id": f"chatcmpl-{trace_id}",
+        "id": f"chatcmpl-{answer_id}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": said.model,
@@ -273,7 +275,7 @@ def _openai_events(body: dict[str, Any], request: Mapping[str, Any]) -> bytes:
     return b"".join(b"data: %b\n\n" % msgspec.json.encode(event) for event in events) + b"data: [DONE]\n\n"
 
 
-def _anthropic(said: Said, trace_id: str) -> dict[str, Any]:
+def _anthropic(said: Said, answer_id: str) -> dict[str, Any]:
     content: list[dict[str, Any]] = [{"type": "text", "text": said.content}] if said.content else []
     for call in said.tool_calls:
         function = call["function"]
@@ -281,7 +283,7 @@ def _anthropic(said: Said, trace_id: str) -> dict[str, Any]:
         content.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments})
     reasons = {"tool_calls": "tool_use", "length": "max_tokens"}
     return {
-        "id": f"msg_{trace_id}",
+        "id": f"msg_{answer_id}",
         "type": "message",
         "role": "assistant",
         "model": said.model,

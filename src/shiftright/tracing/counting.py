@@ -31,7 +31,6 @@ V = TypeVar("V")
 class _Passed(NamedTuple):
     """A call that passed through the gateway."""
 
-    trace_id: str
     span_id: str
     start_ns: int
     end_ns: int
@@ -57,7 +56,8 @@ class Repeats:
     def settle(self, spans: Sequence[SpanRow]) -> None:
         """Take the usage away from the spans that repeat another's."""
         calls = [span for span in spans if span.operation in MODEL_CALLS and _has_usage(span)]
-        if not calls and not self._around:
+        passed = [span for span in spans if _is_gateway(span)]
+        if not calls and not passed and not self._around:
             return
         here = {(span.trace_id, span.span_id): span for span in spans}
         # A wrapper that came later than the call in it hands the mark on.
@@ -65,6 +65,11 @@ class Repeats:
             inner = self._around.get((span.trace_id, span.span_id))
             if inner is not None and span.operation not in _BOUNDARIES:
                 self._mark_around(span, inner, here)
+        for span in passed:
+            self._remember_passed(span)
+            if span.operation in _BOUNDARIES:
+                # A client was answered by a feature, and told of its usage as of one call.
+                self._mark_around(span, span.span_id, here)
         calls.sort(key=_trust, reverse=True)
         counted = [span for span in calls if not self._answered_already(span)]
         # The innermost first: what is around it repeats it.
@@ -94,14 +99,15 @@ class Repeats:
         _clear(span, teller)
         return True
 
-    def _passed_already(self, span: SpanRow, response: str) -> bool:
-        """Was it told by the gateway in a trace of the gateway's own?"""
-        if _is_gateway(span):
-            passed = _Passed(span.trace_id, span.span_id, span.start_ns, span.end_ns)
+    def _remember_passed(self, span: SpanRow) -> None:
+        if response := str(span.attributes.get(names.RESPONSE_ID) or ""):
+            passed = _Passed(span.span_id, span.start_ns, span.end_ns)
             self._keep(self._passed, response, passed)
-            return False
+
+    def _passed_already(self, span: SpanRow, response: str) -> bool:
+        """Was it told by the gateway, as a feature's or in a trace of the gateway's own?"""
         known = self._passed.get(response)
-        if known is None or known.trace_id == span.trace_id or not known.within(span):
+        if known is None or known.span_id == span.span_id or not known.within(span):
             return False
         _clear(span, known.span_id)
         return True
