@@ -150,8 +150,9 @@ def provider() -> Iterator[str]:
 
 def recorded(folder: Path, provider: str, program: str, *instrumented: str) -> list[SpanRow]:
     """Spans of a program, run as a user runs it, with these instrumentors (``module:class``) on."""
-    for needed in ("opentelemetry.exporter.otlp.proto.http", *(i.partition(":")[0] for i in instrumented)):
-        needs(needed)
+    for each in instrumented:
+        needs("opentelemetry.exporter.otlp.proto.http")
+        needs(each.partition(":")[0])
     (folder / ".shiftright").mkdir(exist_ok=True)
     (folder / "program.py").write_text("".join(_switched_on(instrumented)) + program)
     environment = {

@@ -44,9 +44,7 @@ ConsentOption = Annotated[
     ),
 ]
 
-review = typer.Typer(
-    help="Reviews: list, show, resolve; compare variants blindly.", rich_markup_mode=None
-)
+review = typer.Typer(help="Reviews: list, show, resolve; compare variants blindly.", rich_markup_mode=None)
 
 
 @review.callback(invoke_without_command=True)
@@ -285,7 +283,7 @@ def _print_groups(groups: tuple[ReviewGroup, ...]) -> None:
     from shiftright.evals.report.visible import short
 
     total = sum(len(group.reviews) for group in groups)
-    _output.say(f"{total} wait for a review")
+    _output.say(f"{total} {'waits' if total == 1 else 'wait'} for a review")
     for group in groups[:GROUPS_SHOWN]:
         owner = group.feature or "no feature"
         ids = group.reviews[0].id + (f" and {len(group.reviews) - 1} alike" if len(group.reviews) > 1 else "")

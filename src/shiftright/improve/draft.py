@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shiftright.core.case import Case, Message, digest_of
+from shiftright.core.counting import counted
 from shiftright.datasets import row_of
 from shiftright.errors import UsageError
 from shiftright.improve.likeness import NEARLY_EQUAL, grouped
@@ -99,7 +100,9 @@ def _one_prompt(observed: Sequence[Observed], found: list[str]) -> tuple[list[Ob
     system, count = systems.most_common(1)[0]
     if count * 2 >= len(observed):
         if count < len(observed):
-            found.append(f"{len(observed) - count} exchanges under other system messages were left out")
+            found.append(
+                f"{counted(len(observed) - count, 'exchange')} under other system messages: left out"
+            )
         return [each for each in observed if each.system == system], system
     found.append("system messages differ from call to call: they stay in the cases")
     return [_with_system(each) for each in observed], None

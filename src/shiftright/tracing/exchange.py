@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from shiftright.core.trace import SpanRow
+from shiftright.tracing import attributes as names
 
 Lookup = Callable[[str], Sequence[SpanRow]]
 """All spans of a trace by its id, none when it is not stored (``TelemetryStore.trace``)."""
@@ -70,7 +71,8 @@ def exchange(spans: Sequence[SpanRow]) -> Exchange | None:
         feature=named("feature"),
         variant=named("variant"),
         provider=model.provider,
-        model=model.model,
+        # what was asked for: a contract names models as requests do, and answers name them otherwise
+        model=str(model.attributes.get(names.REQUEST_MODEL) or model.model),
         value=given,
         system=system,
         output=answered,
