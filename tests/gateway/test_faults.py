@@ -92,6 +92,33 @@ def test_retry_after_is_waited_for(site: Site, provider: Provider) -> None:
     assert site.spans(got.headers["x-trace-id"])[0].attributes["shiftright.attempts"] == 2
 
 
+@pytest.mark.parametrize(
+    "said", ["retry-after-ms: nan", "retry-after-ms: inf", "retry-after-ms: -1", "retry-after: nan"]
+)
+def test_a_pause_that_cannot_be_waited_for_is_the_usual_one(
+    site: Site, provider: Provider, said: str
+) -> None:
+    provider.plays = [whole(b"{}", 429, extra=f"{said}\r\n"), whole(ANSWER)]
+    began = time.monotonic()
+    assert ask(site).status_code == 200
+    assert time.monotonic() - began > 0.2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_provider_cannot_speak_for_this_server(site: Site, provider: Provider, stream: bool) -> None:
+    names = ("x-trace-id", "x-feedback-token", "set-cookie", "Access-Control-Allow-Origin")
+    theirs = "".join(f"{name}: theirs\r\n" for name in names)
+    content_type = "text/event-stream" if stream else "application/json"
+    provider.plays = [
+        whole(EVENT if stream else ANSWER, content_type=content_type, extra=theirs + "x-kept: yes\r\n")
+    ]
+    got = ask(site, stream=stream)
+    assert got.headers["x-kept"] == "yes"
+    assert len(got.headers.get_list("x-trace-id")) == len(got.headers.get_list("x-feedback-token")) == 1
+    assert "theirs" not in str(got.headers)
+    assert "access-control-allow-origin" not in got.headers
+
+
 def test_a_long_pause_is_the_callers_to_wait(site: Site, provider: Provider) -> None:
     provider.plays = [whole(b'{"error":{"message":"slow down"}}', 429, extra="retry-after: 120\r\n")]
     got = ask(site)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,8 @@ _FIRST_PAUSE_S = 0.25
 # About the moment, not about the request; 529 is Anthropic's "overloaded".
 _WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504, 529})
 _THEIR_FAULT = frozenset({500, 502, 503, 504, 529})
-_OF_THIS_HOP = frozenset(
+# What concerns the connection, or says in the name of this server what only it may say: its traces, cookies and CORS.
+_NOT_PASSED_BACK = frozenset(
     {
         "connection",
         "keep-alive",
@@ -41,6 +43,9 @@ _OF_THIS_HOP = frozenset(
         "upgrade",
         "content-length",
         "date",
+        "x-trace-id",
+        "x-feedback-token",
+        "set-cookie",
     }
 )
 
@@ -251,17 +256,23 @@ def _client(provider: Provider) -> Client:
 
 
 def _passed(headers: Mapping[str, str]) -> Headers:
-    return [(low, value) for name, value in headers.items() if (low := name.lower()) not in _OF_THIS_HOP]
+    return [
+        (low, value)
+        for name, value in headers.items()
+        if (low := name.lower()) not in _NOT_PASSED_BACK and not low.startswith("access-control-")
+    ]
 
 
 def _retry_after(headers: Headers, otherwise: float) -> float:
     said = dict(headers)
     try:
         if "retry-after-ms" in said:
-            return float(said["retry-after-ms"]) / 1000
-        return max(0.0, float(said["retry-after"])) if "retry-after" in said else otherwise
+            pause = float(said["retry-after-ms"]) / 1000
+        else:
+            pause = float(said["retry-after"]) if "retry-after" in said else otherwise
     except ValueError:
         return otherwise  # a date, which nobody in this field sends
+    return pause if math.isfinite(pause) and pause >= 0 else otherwise
 
 
 def _left_alone(provider: Provider, wait_s: float) -> Refusal:
