@@ -79,6 +79,82 @@ def test_json_stays_json() -> None:
     assert ALL.json_or_text('{"a": 1}') == '{"a": 1}', "nothing found: byte for byte"
 
 
+KEYED = "sk-abcdefghijklmnop1234567890"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (f"my key:\n{KEYED}", "my key:\n[secret]"),
+        (f"\t{KEYED}", "\t[secret]"),
+        (f"\u201c{KEYED}\u201d", "\u201c[secret]\u201d"),
+        ("x\nAKIAIOSFODNN7EXAMPLE", "x\n[secret]"),
+        ("x\nBearer abcdefghijklmnop1234", "x\nBearer [secret]"),
+        ("call\n555-123-4567", "call\n[phone]"),
+        ("x\nDE89370400440532013000", "x\n[iban]"),
+    ],
+)
+def test_an_escape_of_json_hides_nothing(said: str, kept: str) -> None:
+    text = json.dumps([{"content": said}])
+    assert json.loads(ALL.json_or_text(text)) == [{"content": kept}]
+    arguments = json.dumps([{"arguments": text}])
+    assert json.loads(json.loads(ALL.json_or_text(arguments))[0]["arguments"]) == [{"content": kept}]
+    for unfinished in (text[:-3], f"refused: {text}", arguments[:-3]):
+        cleaned = ALL.json_or_text(unfinished)
+        assert said.split()[-1].strip("\u201c\u201d") not in cleaned, "cut off, or quoted"
+
+
+def test_letters_written_as_escapes_are_read() -> None:
+    text = (
+        json.dumps([{"a": KEYED, "b": "bob@example.com"}]).replace("sk-", "\\u0073k-").replace("@", "\\u0040")
+    )
+    assert json.loads(ALL.json_or_text(text)) == [{"a": "[secret]", "b": "[email]"}]
+
+
+def test_keys_are_cleaned_and_stay_apart() -> None:
+    text = json.dumps({KEYED: 1, "ann@example.com": 2, "bob@example.com": 3})
+    assert json.loads(ALL.json_or_text(text)) == {"[secret]": 1, "[email]": 2, "[email] 3": 3}
+
+
+def test_a_name_says_that_its_value_is_a_secret() -> None:
+    inside = {
+        "password": "hunter2",
+        "api_key": ["zzz"],
+        "db_secret": 1234,
+        "secret": {"type": "string"},
+        "key": "c",
+    }
+    kept = {
+        "password": "[secret]",
+        "api_key": ["[secret]"],
+        "db_secret": "[secret]",
+        "secret": {"type": "string"},
+    }
+    assert json.loads(SECRETS.json_or_text(json.dumps(inside))) == kept | {"key": "c"}
+    span = SpanRow(trace_id="a" * 32, span_id="b" * 16, name="chat", start_ns=0, end_ns=1)
+    span.attributes = {
+        "tool": {"password": "hunter2"},
+        "arguments": json.dumps({"password": "hunter2", "k": f"\n{KEYED}"}),
+    }
+    SECRETS.prepare([span])
+    assert span.attributes["tool"] == {"password": "[secret]"}
+    assert json.loads(span.attributes["arguments"]) == {"password": "[secret]", "k": "\n[secret]"}
+
+
+def test_json_with_escapes_and_nothing_to_take_out_stays_byte_for_byte() -> None:
+    text = json.dumps([{"content": "a\n\u201cb\u201d", "arguments": json.dumps({"key": "c\n"})}], indent=1)
+    assert ALL.json_or_text(text) is text
+
+
+def test_json_nested_beyond_reading_is_cleaned_as_text() -> None:
+    text = "[" * 600 + json.dumps(f"\n{KEYED}") + "]" * 600
+    for deep in (text, text.replace("[", '{"a":').replace("]", "}")):
+        assert KEYED not in ALL.json_or_text(deep)
+    for _ in range(8):
+        text = json.dumps([text])
+    assert KEYED not in ALL.json_or_text(text)
+
+
 def test_a_span_is_changed_in_place_with_all_its_attributes() -> None:
     span = SpanRow(
         trace_id="a" * 32,
@@ -123,6 +199,9 @@ def test_what_is_redacted_once_is_done(text: str) -> None:
         "-----BEGIN PRIVATE KEY-----",
         "Bearer ",
         "AB12",
+        "\\n",
+        "\\nsk-",
+        '["\\',
     ],
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:

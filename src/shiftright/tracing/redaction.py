@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import is_not
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +87,11 @@ _SECRET_NAMES = re.compile(
     r"access[_-]?token|refresh[_-]?token|client[_-]?secret)$"
 )
 """Attributes whose name says what their value is."""
+_NAME_ENDS = ('authorization"', 'cookie"', 'password"', 'passwd"', 'secret"', 'key"', 'token"')
+_ESCAPES = re.compile(r"((?:\\++(?:u[0-9A-Fa-f]{4}|[nrtbf\"/])?)++)")
+_JSON = '{["0123456789'
+_JSON_IN_TEXT = '{["'
+_DEEPEST = 4
 
 _PERSONAL = {
     "card": _Pattern(
@@ -177,42 +183,84 @@ class Redaction:
             text = _replaced(pattern, text)
         return _without_emails(text) if self._emails and "@" in text else text
 
-    def json_or_text(self, text: str) -> str:
-        """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text."""
+    def json_or_text(self, text: str, depth: int = 0) -> str:
+        """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text.
+
+        ``depth`` says in how many texts that are JSON themselves this one is.
+        """
         cleaned = self.text(text)
-        if cleaned is text or text.lstrip()[:1] not in '{["0123456789':
-            return cleaned
-        try:
-            whole = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return cleaned
-        return msgspec.json.encode(self._value(whole)).decode()
+        if cleaned is text and not _hides(text):
+            return text
+        if depth < _DEEPEST and text.lstrip()[:1] in (_JSON_IN_TEXT if depth else _JSON):
+            try:
+                whole = msgspec.json.decode(text)
+                told = self._value(whole, depth + 1)
+                if told is whole and cleaned is text:
+                    return text
+                return msgspec.json.encode(told).decode()
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                pass
+        return self._between_escapes(cleaned)
+
+    def _between_escapes(self, text: str) -> str:
+        """For JSON that is cut off or quoted in a sentence: the n of an escaped newline is no part of a word."""
+        if "\\" not in text:
+            return text
+        spaced = _ESCAPES.sub("\n", text)
+        if self.text(spaced) is spaced:
+            return text
+        return "".join(part if part[:1] == "\\" else self.text(part) for part in _ESCAPES.split(text))
 
     def _concerns(self, attributes: dict[str, Any]) -> bool:
         """One look at all of them as one text: most have nothing to take out."""
         if any(map(_is_secret, attributes)):
             return True
         whole = msgspec.json.encode(attributes).decode()
-        return self.text(whole) is not whole
+        return _hides(whole) or self.text(whole) is not whole
 
-    def _value(self, value: Any) -> Any:
-        """Data with its texts redacted."""
+    def _value(self, value: Any, depth: int = 1) -> Any:
+        """Data with its texts redacted; the same object where there is nothing."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.json_or_text(value, depth)
         if isinstance(value, dict):
-            return {key: self._named(key, item) for key, item in value.items()}
+            return self._mapping(value, depth)
         if isinstance(value, list | tuple):
-            return [self._value(item) for item in value]
+            items = [self._value(item, depth) for item in value]
+            return items if any(map(is_not, items, value)) else value
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**11:
             spelled = str(value)
             cleaned = self.text(spelled)
             return value if cleaned is spelled else cleaned
         return value
 
-    def _named(self, name: Any, value: Any) -> Any:
-        if isinstance(value, str) and isinstance(name, str) and _is_secret(name):
-            return "[secret]"
-        return self._value(value)
+    def _mapping(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        cleaned: dict[Any, Any] = {}
+        changed = False
+        for key, item in value.items():
+            name = self.text(key) if isinstance(key, str) else key
+            told = self._named(key, item, depth)
+            changed = changed or name is not key or told is not item
+            # two addresses are two keys still
+            cleaned[f"{name} {len(cleaned) + 1}" if name in cleaned else name] = told
+        return cleaned if changed else value
+
+    def _named(self, name: Any, value: Any, depth: int) -> Any:
+        if isinstance(name, str) and _is_secret(name):
+            if isinstance(value, list | tuple):
+                return [self._named(name, item, depth) for item in value]
+            if isinstance(value, str | int | float) and not isinstance(value, bool):
+                return "[secret]"
+        return self._value(value, depth)
+
+
+def _hides(text: str) -> bool:
+    """JSON whose texts have to be looked at one by one: an escape, or a name that says what its value is."""
+    if "\\" in text:
+        return True
+    if '"' not in text:
+        return False
+    lower = text.lower()
+    return any(end in lower for end in _NAME_ENDS)
 
 
 @lru_cache(maxsize=4096)
