@@ -183,13 +183,13 @@ class App:
     def _access(self, host: str) -> Access:
         from shiftright import gateway
 
-        access = gateway.Access(self.records, self.settings.key)
-        if not access.needs_key and not gateway.is_loopback(host):
+        if self.settings.key is None and not gateway.is_loopback(host):
             raise UsageError(
                 f"{host} is reached from other machines, and nothing asks them for a key",
-                hint="Set SHIFTRIGHT_KEY, or: shiftright key create NAME",
+                hint="Set SHIFTRIGHT_KEY: it opens the pages and the API. Keys for applications, which open neither: "
+                "shiftright key create NAME",
             )
-        return access
+        return gateway.Access(self.records, self.settings.key)
 
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""

@@ -47,6 +47,7 @@ class Access:
         self._records = records
         self._owner = None if owner_key is None else digest_of_key(owner_key)
         self._callers: dict[str, Caller] = {}
+        self._had_keys = False
         self._spent: dict[str, Spent] = {}
         self._unsaved: dict[str, Spent] = {}
         self._month = ""
@@ -57,7 +58,8 @@ class Access:
 
     @property
     def needs_key(self) -> bool:
-        return self._owner is not None or bool(self._callers)
+        """Is a key asked for? Once there was one, always: revoking the last one must not open the server."""
+        return self._owner is not None or self._had_keys
 
     def caller(self, secret: str | None) -> Caller:
         """Who asks.
@@ -166,6 +168,7 @@ class Access:
         return self._records.keys.list(), month, self._records.spend.month(month)
 
     def _load(self, keys: tuple[AccessKey, ...], month: str, spent: dict[str, Spent]) -> None:
+        self._had_keys = self._had_keys or bool(keys)
         known = {caller.id: caller for caller in self._callers.values()}
         self._callers = {
             key.digest: known.get(key.id)

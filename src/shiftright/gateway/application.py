@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -113,12 +114,8 @@ class Gateway:
         """Any request of the data plane: whatever comes of it, there is an answer and a root span."""
         self.requests += 1
         given = dict(scope.headers.items())
-        record = Record(
-            ids_of(given.get("traceparent"), self._feedback_key),
-            time.time_ns(),
-            endpoint.path,
-            endpoint.operation,
-        )
+        # the caller's own trace is continued once it is known who calls
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         watching: list[asyncio.Task[None]] = []
@@ -159,6 +156,7 @@ class Gateway:
         if not self.access.needs_key:
             _refuse_strange_pages(given)
         caller = self.access.caller(secret)
+        record.ids = ids_of(given.get("traceparent"), self._feedback_key)
         record.key = caller.name
         self.access.admit(caller)
         return caller
@@ -251,7 +249,11 @@ class Gateway:
 def _refuse(refusal: Refusal, endpoint: Endpoint, proto: Any, record: Record) -> None:
     record.error, record.status = record.error or refusal.message, refusal.status
     trace_id = record.ids.trace_id
-    headers = [*refusal.headers(), *record.ids.headers]
+    ids = record.ids.headers
+    if refusal.status in (401, 403):
+        # who may not ask may not speak about a trace either, least of all one that it named itself
+        ids = [header for header in ids if header[0] != "x-feedback-token"]
+    headers = [*refusal.headers(), *ids]
     proto.response_bytes(refusal.status, headers, refusal.body(endpoint.dialect, trace_id))
 
 
@@ -269,7 +271,12 @@ def _refuse_strange_pages(given: Mapping[str, str]) -> None:
 
 def is_loopback(host: str) -> bool:
     """Is this address or name reached from this machine only?"""
-    return host in LOOPBACK or host.startswith("127.")
+    if host in LOOPBACK:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name, and anybody may have it point here
 
 
 def _name_of(address: str) -> str:

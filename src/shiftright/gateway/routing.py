@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from shiftright.gateway.refusal import unknown_model
 from shiftright.models.prices import UNKNOWN, Price, own_price
 
 _log = logging.getLogger("shiftright.gateway")
+_PLAIN = re.compile(r"[\w-]+(\.[\w-]+)*(?<!\.gguf)", re.ASCII)
 _PARAMETERS = ("temperature", "top_p", "seed", "max_tokens")
 _MOST_ROUTES = 10_000
 
@@ -116,6 +118,10 @@ class Router:
         feature, at, variant = name.partition("@")
         if feature in self.features:
             return self._of_feature(*self.feature(feature, variant if at else None))
+        scheme, _, rest = name.partition(":")
+        if "://" in name or scheme == "recorded" or (scheme == "local" and not _PLAIN.fullmatch(rest)):
+            # a caller names models; which addresses are asked and which files are read is for contracts to say
+            raise unknown_model(name, self._known())
         chain = (name, *self.configuration.fallback.get(name, ()))
         try:
             return Route(tuple(self._target(each, {}) for each in chain))

@@ -183,7 +183,7 @@ def _answers(chosen: Sequence[Observed], expected: Sequence[Any]) -> _Answers:
     schema = _schema(objects) if objects and len(objects) == len(shapes) else None
     words = {msgspec.json.encode(value, order="sorted") for value in expected}
     few = len(words) <= min(MOST_LABELS, max(len(expected) // 2, 2))
-    field = next(iter(objects[0])) if schema and len(schema["properties"]) == 1 else None
+    field = next(iter(schema["properties"])) if schema and len(schema["properties"]) == 1 else None
     return _Answers(schema, few or schema is not None, field)
 
 
