@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -153,6 +154,22 @@ def test_json_nested_beyond_reading_is_cleaned_as_text() -> None:
     for _ in range(8):
         text = json.dumps([text])
     assert KEYED not in ALL.json_or_text(text)
+
+
+def test_users_by_address_are_told_apart_without_it() -> None:
+    ids = {"trace_id": "a" * 32, "span_id": "b" * 16, "name": "chat", "start_ns": 0, "end_ns": 1}
+    users = ("ann@example.com", "Ann@example.com", "bob@example.com", "u-17")
+    spans = [SpanRow(**ids, user=user, session=f"{user}/1") for user in users]  # type: ignore[arg-type]
+    SECRETS.prepare(spans)
+    assert [span.user for span in spans] == list(users), "not asked for"
+    ALL.prepare(spans)
+    ann, again, bob, plain = (span.user for span in spans)
+    assert re.fullmatch(r"\[email:[0-9a-f]{8}\]", ann)
+    assert ann == again != bob
+    assert plain == "u-17"
+    assert [span.session for span in spans] == [f"{span.user}/1" for span in spans]
+    ALL.prepare(spans)
+    assert spans[0].user == ann, "redacted once is done"
 
 
 def test_a_span_is_changed_in_place_with_all_its_attributes() -> None:

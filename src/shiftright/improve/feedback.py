@@ -77,7 +77,7 @@ def take(records: Records, lookup: Lookup, given: Given, redaction: Redaction | 
         value=None if given.value is None else float(given.value),
         comment=None if given.comment is None else clean.text(given.comment),
         correction=_redacted(given.correction, clean),
-        user=given.user,
+        user=None if given.user is None else clean.who(given.user),
         # keys of two browsers may be equal, so a key counts within its trace
         idempotency_key=None if key is None else f"{given.trace_id}:{key}",
     )

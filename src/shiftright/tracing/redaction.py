@@ -10,6 +10,7 @@ and IBANs are told from other numbers by their check digits.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -163,6 +164,7 @@ class Redaction:
                     cleaned = self.json_or_text(value)
                     if cleaned is not value:
                         setattr(span, field, cleaned)
+            span.user, span.session = self.who(span.user), self.who(span.session)
             if span.attributes and self._concerns(span.attributes):
                 span.attributes = self._value(span.attributes)
 
@@ -182,6 +184,10 @@ class Redaction:
                     continue
             text = _replaced(pattern, text)
         return _without_emails(text) if self._emails and "@" in text else text
+
+    def who(self, text: str) -> str:
+        """A user or session whose address becomes a short hash of it: they are still told apart and found again."""
+        return _without_emails(text, _pseudonym) if self._emails and "@" in text else text
 
     def json_or_text(self, text: str, depth: int = 0) -> str:
         """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text.
@@ -321,7 +327,11 @@ def _without_keys(text: str) -> str:
     return "".join((*parts, text[at:])) if parts else text
 
 
-def _without_emails(text: str) -> str:
+def _pseudonym(address: str) -> str:
+    return f"[email:{hashlib.blake2b(address.lower().encode(errors='replace'), digest_size=4).hexdigest()}]"
+
+
+def _without_emails(text: str, mark: Callable[[str], str] = lambda _: "[email]") -> str:
     """Looks left and right of each @: a pattern would look for the name before it at every character."""
     parts: list[str] = []
     done = 0
@@ -331,7 +341,7 @@ def _without_emails(text: str) -> str:
         local = len(before) - len(before.rstrip(_LOCAL))
         domain = _DOMAIN.match(text, at + 1)
         if domain is not None and 0 < local <= _LONGEST_LOCAL and domain[0].rpartition(".")[2][:1].isalpha():
-            parts += [text[done : at - local], "[email]"]
+            parts += [text[done : at - local], mark(text[at - local : domain.end()])]
             done = domain.end()
             at = text.find("@", done)
         else:
