@@ -117,3 +117,38 @@ def test_equal_requests_get_the_kept_answer_when_asked_to(site: Site, provider: 
 def test_every_other_path_goes_to_the_control_plane(site: Site) -> None:
     got = httpx.get(site.url + "/any%20where?x=1")
     assert got.text == "/any where!"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("told", [10**30, 2**63 - 1, -5])
+def test_a_usage_that_cannot_be_is_limited_and_the_answer_stands(
+    site: Site, provider: Provider, told: int, stream: bool
+) -> None:
+    usage = {
+        "prompt_tokens": told,
+        "completion_tokens": told,
+        "prompt_tokens_details": {"cached_tokens": told},
+    }
+    answer = {"model": "gpt-5", "choices": [{"message": {}}], "usage": usage}
+    data = json.dumps(answer).encode()
+    provider.plays = [chunks(b"data: %b\n\n" % data) if stream else whole(data)]
+    for _ in range(2):
+        got = httpx.post(site.url + "/v1/chat/completions", json=ASK | {"stream": stream})
+        assert got.status_code == 200
+        span = site.spans(got.headers["x-trace-id"])[0]
+        assert 0 <= span.input_tokens <= 10**9
+        assert 0 <= span.output_tokens <= 10**9
+
+
+def test_what_is_learnt_of_an_answer_that_has_gone_fails_no_request(
+    site: Site, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(body: bytes) -> None:
+        raise OverflowError("too large")
+
+    monkeypatch.setattr("shiftright.gateway.answers.read_whole", fail)
+    provider.plays = [whole(b"{}")]
+    got = httpx.post(site.url + "/v1/chat/completions", json=ASK)
+    span = site.spans(got.headers["x-trace-id"])[0]
+    assert (got.status_code, span.attributes["http.response.status_code"], span.cost_usd) == (200, 200, None)
+    assert span.error

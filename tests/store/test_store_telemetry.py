@@ -308,3 +308,17 @@ def test_the_url_says_where(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(UsageError, match="cannot be kept"):
         open_telemetry("mysql://x")
+
+
+def test_counts_are_limited_and_their_sums_are_numbers(store: DuckDBTelemetry) -> None:
+    store.append(
+        [span(1, n, None if n == 0 else 0, model="m", input_tokens=2**62, output_tokens=-1) for n in range(3)]
+    )
+    row = store.traces(TraceFilter()).data[0]
+    assert (row.input_tokens, row.output_tokens) == (3 * 10**9, 0)
+    store.append([span(1, 9, 0, model="m", input_tokens=1, start_ns=NOW + 1_000_000_001)])
+    with store._cursor() as cursor:
+        cursor.execute(f"UPDATE parts SET input_tokens = {2**63 - 1}")
+        cursor.execute(f"UPDATE spans SET input_tokens = {2**63 - 1}")
+    assert store.traces(TraceFilter()).data[0].input_tokens == 2**63 - 1
+    assert [store.rollups(by=by)[0].input_tokens for by in ("", "model")] == [2**63 - 1] * 2

@@ -21,7 +21,7 @@ DATA = Path(__file__).parent.parent / "data" / "otlp_genai"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-numbers = st.integers(0, 2**53)
+numbers = st.integers(0, 10**9)
 values: st.SearchStrategy[Any] = st.recursive(
     texts | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
@@ -46,7 +46,7 @@ def rows(draw: st.DrawFn) -> SpanRow:
         **{name: draw(texts) for name in ("service", "feature", "variant", "release", "user", "session")},
         provider=draw(texts),
         model=draw(texts),
-        input_tokens=draw(st.integers(2**52, 2**53) if calls else st.just(0)),
+        input_tokens=draw(st.integers(10**8, 10**9) if calls else st.just(0)),
         output_tokens=draw(count),
         cached_tokens=draw(st.integers(0, 2**20) if calls else st.just(0)),
         reasoning_tokens=draw(count),

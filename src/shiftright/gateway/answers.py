@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shiftright.core.answer import Usage
+from shiftright.core.answer import Usage, believable
 
 _LARGEST_TEXT = 1_000_000
 _CHARS_PER_TOKEN = 4
@@ -201,6 +201,17 @@ def _usage(said: _Usage | None, before: Usage = _nothing.usage) -> Usage | None:
     """Tokens as ours: input includes what came from the provider's cache. Later events replace what they name."""
     if said is None:
         return None
+    usage = _stated(said, before)
+    tokens = believable(usage.input_tokens)
+    return Usage(
+        tokens,
+        believable(usage.output_tokens),
+        min(believable(usage.cached_tokens), tokens),
+        believable(usage.reasoning_tokens),
+    )
+
+
+def _stated(said: _Usage, before: Usage) -> Usage:
     if said.prompt_tokens is not None:
         inputs, outputs = said.prompt_tokens_details, said.completion_tokens_details
         return Usage(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from shiftright.core.answer import Usage
@@ -16,6 +17,7 @@ from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
 from shiftright.gateway.upstream import Reply, Request, Upstreams
 
+_log = logging.getLogger("shiftright.gateway")
 _KEPT_BYTES = 4_000_000
 _CACHE = "x-shiftright-cache"
 # What concerns the way to us, what opens this server, and what would make the answer's bytes others than asked for.
@@ -88,8 +90,7 @@ class Passing:
                 complete = await _stream(reply, proto, record, endpoint.dialect, sent)
             finally:
                 # also what a client left in the middle of has been paid for
-                _learn(record, answers.read_stream(sent))
-                _price(record, target)
+                _note(record, target, lambda: answers.read_stream(sent))
             name = name if complete else b""
             whole = b"".join(sent)
         else:
@@ -97,14 +98,13 @@ class Passing:
             proto.response_bytes(reply.status, _answered(reply.headers, record), whole)
             if reply.status >= 400:
                 record.error = f"{reply.status}: {_said(whole)}"
+                record.model = target.model
             elif endpoint.operation == "other":
                 return
             else:
-                _learn(record, answers.read_whole(whole))
+                _note(record, target, lambda: answers.read_whole(whole))
         if name and reply.status == 200 and record.error is None:
             self._kept.put(name, reply.headers, whole, cache_s)
-        if not reply.streams:
-            _price(record, target)
 
     def _answered_before(
         self, name: bytes, request: Request, asked: body.Asked, proto: Any, record: Record
@@ -113,7 +113,11 @@ class Passing:
         if kept is None:
             return False
         proto.response_bytes(200, _answered(kept.headers, record), kept.body)
-        _learn(record, answers.read_stream((kept.body,)) if asked.stream else answers.read_whole(kept.body))
+        _note(
+            record,
+            None,
+            lambda: answers.read_stream((kept.body,)) if asked.stream else answers.read_whole(kept.body),
+        )
         record.cached, record.provider = True, request.provider.name
         record.model = record.model or request.model
         return True
@@ -178,6 +182,21 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
 
 def _answered(headers: Headers, record: Record) -> Headers:
     return [*headers, *record.ids.headers]
+
+
+def _note(record: Record, target: Target | None, read: Callable[[], answers.Read]) -> None:
+    """What is learnt of an answer that has gone out, and paid for where there is a ``target``.
+
+    Whatever fails here fails no request: it has its answer.
+    """
+    try:
+        _learn(record, read())
+        if target is not None:
+            _price(record, target)
+    except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
+        _log.exception("what an answer took cannot be told")
+        record.error = record.error or "what the answer took cannot be told"
+        record.cost_usd = None
 
 
 def _learn(record: Record, read: answers.Read) -> None:

@@ -41,10 +41,12 @@ class DuckDBTelemetry:
     def append(self, spans: Sequence[SpanRow]) -> Sequence[SpanRow]:
         if not spans:
             return ()
+        import duckdb
+
         with self._writing, self._explained(), self._cursor() as cursor:
             try:
                 return self._insert(cursor, spans)
-            except (UnicodeEncodeError, OverflowError):
+            except (UnicodeEncodeError, OverflowError, duckdb.InvalidInputException):
                 return self._insert(cursor, columns.clean(spans))
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> Sequence[SpanRow]:

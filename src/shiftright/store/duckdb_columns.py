@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shiftright.core.answer import believable
 from shiftright.core.trace import SpanRow, TraceRow
 from shiftright.errors import StoreError
 
@@ -72,7 +73,7 @@ def span_columns(spans: Sequence[SpanRow], ids: Columns) -> Columns:
     for name in (*_TEXTS, "provider", "model"):
         columns[name] = texts([getattr(s, name) for s in spans])
     for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
-        columns[name] = numbers([getattr(s, name) for s in spans])
+        columns[name] = numbers([believable(getattr(s, name)) for s in spans])
     nan = float("nan")
     columns["cost_usd"] = np.array([nan if s.cost_usd is None else s.cost_usd for s in spans], "f8")
     columns["input"] = texts([_shortened(s.input) for s in spans])
@@ -142,8 +143,8 @@ def _part(spans: list[SpanRow]) -> tuple[Any, ...]:
         error,
         *(getattr(head, name) or max([getattr(s, name) for s in spans]) for name in _TEXTS),
         "\n".join(dict.fromkeys([s.model.replace("\n", " ") for s in spans if s.model])),
-        sum([s.input_tokens for s in spans]),
-        sum([s.output_tokens for s in spans]),
+        sum([believable(s.input_tokens) for s in spans]),
+        sum([believable(s.output_tokens) for s in spans]),
         sum([cost for cost in costs if cost is not None]),
         costs.count(None),
         head.input[:PREVIEW],

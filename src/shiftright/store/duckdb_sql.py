@@ -78,6 +78,13 @@ BUCKETS_NS: Final = {"hour": HOUR_NS, "day": 24 * HOUR_NS}
 _TRACE_LEVEL: Final = ("feature", "variant", "release", "user", "session", "service")
 _DURATION_MS: Final = "coalesce(max(root_ms), greatest(0, max(end_ns) - min(start_ns)) / 1e6)"
 _COST: Final = "CASE WHEN sum(unpriced) > 0 THEN NULL ELSE sum(cost_usd) END"
+
+
+def _sum(column: str) -> str:
+    """As far as 64 bits go: the sum of what was stored before counts were limited may be larger."""
+    return f"least(sum({column}), {2**63 - 1})::BIGINT"
+
+
 _MODELS: Final = "arg_min(models, rank) FILTER (models <> '')"
 _ERROR: Final = "arg_min(error, rank)"
 
@@ -197,7 +204,7 @@ def rows(ids: Sequence[tuple[int, int]], since_ns: int, until_ns: int) -> Statem
         SELECT trace_hi, trace_lo, arg_min(name, rank), min(start_ns), {_DURATION_MS},
             sum(spans)::BIGINT, sum(errors)::BIGINT, max(service), max(feature), max(variant), max(release),
             max("user"), max(session), split_part(coalesce({_MODELS}, ''), chr(10), 1),
-            sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT, {_COST},
+            {_sum("input_tokens")}, {_sum("output_tokens")}, {_COST},
             arg_min(input, rank), arg_min(output, rank), {_ERROR}
         FROM parts WHERE start_ns BETWEEN ? AND ? AND {condition} GROUP BY trace_hi, trace_lo
         ORDER BY min(start_ns) DESC, trace_hi DESC, trace_lo DESC
@@ -245,9 +252,9 @@ def _traces(where: TraceFilter, since_ns: int, until_ns: int, chosen: str) -> St
     return sql, [since_ns, *bounds, until_ns, *given]
 
 
-_FIGURES: Final = """
-    count(*), count_if(failed), coalesce(sum(cost), 0), sum(unpriced)::BIGINT, sum(asked)::BIGINT,
-    sum(answered)::BIGINT, quantile_cont(ms, [0.5, 0.95, 0.99])
+_FIGURES: Final = f"""
+    count(*), count_if(failed), coalesce(sum(cost), 0), sum(unpriced)::BIGINT, {_sum("asked")},
+    {_sum("answered")}, quantile_cont(ms, [0.5, 0.95, 0.99])
 """
 
 

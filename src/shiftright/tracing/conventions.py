@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shiftright.core.answer import believable
 from shiftright.core.trace import Operation
 from shiftright.tracing import attributes as names
 from shiftright.tracing.flattened import messages_of, prefix_of
@@ -190,7 +191,6 @@ _SLOTS: Final = {
 }
 _TOKENS: Final = ("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens")
 _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
-_LARGEST: Final = 2**53
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -340,7 +340,7 @@ def _set_usage(
         "input_tokens" in counts and not counts["input_tokens"] and cached + written
     ):
         # Anthropic's own numbers leave out what went through the cache; ours (and OpenTelemetry's) have all of it.
-        counts["input_tokens"] += cached + written
+        counts["input_tokens"] = believable(counts["input_tokens"] + cached + written)
     if written:
         rest[names.CACHE_CREATION_TOKENS] = written
     fields.update(counts)
@@ -348,7 +348,7 @@ def _set_usage(
 
 def _count(value: Any) -> int:
     try:
-        return max(0, min(_LARGEST, int(value)))
+        return believable(int(value))
     except (TypeError, ValueError, OverflowError):
         return 0
 
