@@ -204,6 +204,36 @@ def test_the_control_plane_sees_a_body_before_its_end(site: Site) -> None:
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+def test_a_limit_in_usd_refuses_models_without_a_price(
+    start: Callable[..., Site], provider: Provider
+) -> None:
+    site = start("providers: {own: {base_url: 'URL'}}", key="owner")
+    _, secret = site.records.keys.create("shop", Limits(month_at_most_usd=1.0))
+    site.run(site.access.exchange())
+    provider.plays = [whole(ANSWER)]
+    headers = {"authorization": f"Bearer {secret}"}
+    got = ask(site, model="own:unheard-of", headers=headers)
+    assert (got.status_code, got.json()["error"]["code"]) == (403, "unknown_price")
+    assert ask(site, headers=headers).status_code == 200
+
+
+def test_what_breaks_after_it_was_sent_is_charged(site: Site, provider: Provider) -> None:
+    provider.plays = [chunks(EVENT, cut=True), hang()]
+    ask(site, stream=True)
+    broken = charged(site, above=0.0)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(site.url + "/v1/chat/completions", json=ASK, timeout=0.4)
+    assert charged(site, above=broken) > broken
+
+
+def charged(site: Site, above: float) -> float:
+    for _ in range(200):
+        if (spent := site.access.spent("key:")) > above:
+            break
+        time.sleep(0.01)
+    return spent
+
+
 def test_ten_thousand_messages_pass(site: Site, provider: Provider) -> None:
     provider.plays = [whole(ANSWER)]
     messages = [{"role": "user", "content": f"message {number} " + "é" * 50} for number in range(10_000)]

@@ -123,6 +123,10 @@ class Access:
         if feature:
             self._within(f"feature:{feature}", self._budgets.get(feature), f"feature {feature!r}")
 
+    def limited(self, caller: Caller, feature: str) -> bool:
+        """Is there a limit in USD on what this caller or this feature spends?"""
+        return caller.limits.month_at_most_usd is not None or feature in self._budgets
+
     def limit_features(self, budgets: Mapping[str, float]) -> None:
         """USD a month by feature (``month_at_most`` of the contracts)."""
         self._budgets = dict(budgets)

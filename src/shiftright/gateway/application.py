@@ -17,7 +17,7 @@ from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.passing import Endpoint, Passing
 from shiftright.gateway.refusal import Refusal
-from shiftright.gateway.routing import Router
+from shiftright.gateway.routing import Route, Router
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
 from shiftright.store.intake import Intake
@@ -177,6 +177,8 @@ class Gateway:
         route = self.router.route(asked.model)
         record.feature, record.variant = route.feature, route.variant_name
         self.access.allow(caller, route.feature, asked.model)
+        if self.access.limited(caller, route.feature):
+            _refuse_unpriced(route)
         if route.targets and all(
             each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
         ):
@@ -255,6 +257,16 @@ def _refuse(refusal: Refusal, endpoint: Endpoint, proto: Any, record: Record) ->
         ids = [header for header in ids if header[0] != "x-feedback-token"]
     headers = [*refusal.headers(), *ids]
     proto.response_bytes(refusal.status, headers, refusal.body(endpoint.dialect, trace_id))
+
+
+def _refuse_unpriced(route: Route) -> None:
+    for target in route.targets:
+        if target.price.expected(1, None) is None:
+            raise Refusal(
+                403, "unknown_price", f"{target.name} has no known price, and what is spent here is limited in USD",
+                hint="Ask it through a feature whose variant names its price, or remove the limit.",
+                final=True,
+            )  # fmt: skip
 
 
 def _refuse_strange_pages(given: Mapping[str, str]) -> None:

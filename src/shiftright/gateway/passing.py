@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -79,7 +80,12 @@ class Passing:
             )
             if self._answered_before(name, first, asked, proto, record):
                 return
-        reply = await self._upstreams.ask(requests, stream=bool(asked.stream))
+        try:
+            reply = await self._upstreams.ask(requests, stream=bool(asked.stream))
+        except asyncio.CancelledError:
+            # nobody waits for the answer any more, but its provider is paid all the same
+            record.charged_usd = route.targets[0].price.expected(len(record.input), None) or 0.0
+            raise
         target = route.targets[requests.index(reply.request)]
         record.provider, record.attempts = reply.request.provider.name, reply.attempts
         record.status = reply.status
@@ -215,9 +221,6 @@ def _price(record: Record, target: Target) -> None:
     record.model = record.model or target.model
     usage = Usage(record.input_tokens, record.output_tokens, record.cached_tokens, record.reasoning_tokens)
     seconds = (time.time_ns() - record.start_ns) / 1e9
-    if record.status >= 400:
-        record.cost_usd = 0.0
-        return
     record.cost_usd = target.price.cost(usage, seconds)
     if record.cost_usd is None:
         guessed = answers.estimate(len(record.input), len(record.output))
