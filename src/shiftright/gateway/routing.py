@@ -16,7 +16,7 @@ from shiftright.features.current import baseline_variant, named_variant
 from shiftright.features.loading import run_of
 from shiftright.gateway.configuration import Configuration, Provider, split_name
 from shiftright.gateway.refusal import unknown_model
-from shiftright.models.prices import UNKNOWN, Price, own_price
+from shiftright.models.prices import Price, own_price
 
 _log = logging.getLogger("shiftright.gateway")
 _PLAIN = re.compile(r"[\w-]+(\.[\w-]+)*(?<!\.gguf)", re.ASCII)
@@ -146,7 +146,7 @@ class Router:
             return self._addressed(name, settings)
         scheme, model = split_name(name, self.configuration.default)
         provider = self.configuration.providers.get(scheme)
-        listed = UNKNOWN if provider is None else Price(model, scheme, provider.base_url)
+        listed = Price(model, scheme, None if provider is None else provider.base_url)
         return Target(f"{scheme}:{model}", model, provider, own_price(settings) or listed)
 
     def _addressed(self, name: str, settings: dict[str, Any]) -> Target:
