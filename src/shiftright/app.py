@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+import os
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
+from shiftright.errors import StoreError, StoreInUse, UsageError
 from shiftright.settings import Settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from shiftright.core.trace import SpanRow
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
     from shiftright.evals.report.gather import RunReport
+    from shiftright.gateway import Access
+    from shiftright.monitor.board import Board
     from shiftright.store import Records
+    from shiftright.store.intake import Intake
+    from shiftright.store.telemetry import TelemetryStore
+    from shiftright.tracing.redaction import Redaction
+    from shiftright.web.site import Watch
 
 Result = TypeVar("Result")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server that answers: where, the key that opens it (None: none is asked for), and its process."""
+
+    url: str
+    key: str | None
+    pid: int
 
 
 class App:
@@ -89,11 +112,165 @@ class App:
 
         return await plan_feature(feature, self.settings, self.records, options, progress)
 
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        ready: Callable[[Served], None],
+        ending: asyncio.Event | None = None,
+    ) -> None:
+        """Gateway, trace intake, API and pages in this process, until SIGTERM or SIGINT.
+
+        Args:
+            port: 0 takes a free one.
+            ready: called once requests are answered.
+            ending: ends it when set, instead of the two signals.
+
+        Raises:
+            UsageError: the address cannot be had, or is reached from elsewhere and nothing asks for a key.
+            SpecError: ``shiftright.yaml`` cannot be read.
+            StoreError: records cannot be opened, or another process owns the telemetry.
+        """
+        from shiftright import gateway
+        from shiftright.gateway.ingest import keep_taking
+        from shiftright.gateway.serving import bind, ended_by_signals, published, serve
+        from shiftright.improve import tokens
+        from shiftright.monitor.retention import keep_pruning
+        from shiftright.store.intake import Intake
+        from shiftright.store.spool import Spool
+        from shiftright.tracing.handover import SPOOL_FOLDER
+        from shiftright.tracing.redaction import Redaction, kinds_of_project
+        from shiftright.web.site import Watch
+
+        settings, records = self.settings, self.records
+        access = self._access(host)
+        router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
+        sock = bind(host, port)
+        telemetry = _telemetry(settings.telemetry_url)
+        redaction = Redaction(kinds_of_project(settings.root))
+        intake = Intake(telemetry, prepare=_prepare(redaction))
+        watch = Watch()
+        control = partial(self._pages, telemetry, intake, redaction, watch)
+        plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
+        try:
+            with sock, published(settings.home, sock, host) as url:
+                served = Served(url, settings.key, os.getpid())
+                beside = (
+                    asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake)),
+                    asyncio.create_task(
+                        _keep_watching(settings, records, telemetry, intake, redaction, watch)
+                    ),
+                    asyncio.create_task(keep_pruning(settings.root, telemetry)),
+                )
+                await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+        finally:
+            intake.close()
+            telemetry.close()
+
+    def _pages(
+        self, telemetry: TelemetryStore, intake: Intake, redaction: Redaction, watch: Watch
+    ) -> FastAPI:
+        from shiftright.web.application import application
+        from shiftright.web.site import Site
+
+        return application(
+            Site(self.settings, self.records, telemetry, intake, self.settings.key, redaction, watch)
+        )
+
+    def _access(self, host: str) -> Access:
+        from shiftright import gateway
+
+        if self.settings.key is None and not gateway.is_loopback(host):
+            raise UsageError(
+                f"{host} is reached from other machines, and nothing asks them for a key",
+                hint="Set SHIFTRIGHT_KEY: it opens the pages and the API. Keys for applications, which open neither: "
+                "shiftright key create NAME",
+            )
+        return gateway.Access(self.records, self.settings.key)
+
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""
         from shiftright.evals.report.gather import gather
 
         return gather(run_id, self.settings, self.records)
+
+
+def _prepare(redaction: Redaction) -> Callable[[Sequence[SpanRow]], None]:
+    """What is done to spans before they are stored."""
+    from shiftright.tracing.counting import Repeats
+
+    repeats = Repeats()
+
+    def prepare(spans: Sequence[SpanRow]) -> None:
+        repeats.settle(spans)
+        redaction.prepare(spans)
+
+    return prepare
+
+
+def _telemetry(url: str) -> TelemetryStore:
+    """The store; where it cannot be written, one that says so: users are answered all the same.
+
+    Raises:
+        StoreInUse: another process owns it, most likely a server of this project.
+    """
+    from shiftright.store.telemetry import open_telemetry
+    from shiftright.store.unopened import UnopenedTelemetry
+
+    try:
+        return open_telemetry(url)
+    except StoreInUse:
+        raise
+    except StoreError as error:
+        logging.getLogger("shiftright.telemetry").error(
+            "No traces are kept, and no live checks run, until this is mended and serve started again: %s",
+            error,
+        )
+        return UnopenedTelemetry(error)
+
+
+async def _keep_watching(
+    settings: Settings,
+    records: Records,
+    telemetry: TelemetryStore,
+    intake: Intake,
+    redaction: Redaction,
+    watch: Watch,
+) -> None:
+    """Score and export live traffic until cancelled. Scorers are imported on a thread, once requests are answered."""
+    from shiftright.tracing.export import exporter
+
+    def begun() -> Any:
+        from shiftright.monitor.watching import Monitor
+        from shiftright.tracing.redaction import kinds_of_project
+
+        def follow(_: object) -> None:
+            redaction.use(kinds_of_project(settings.root))
+
+        def report(board: Board) -> None:
+            assert exported is not None
+            for window in board.windows:
+                exported.report(board.feature, window.name, window.rows)
+
+        told = None if exported is None else report
+        monitor = Monitor(settings, records, telemetry, contracts_changed=follow, reported=told)
+        monitor.start()
+        return monitor
+
+    watch.exporter = exported = exporter(os.environ)
+    if exported is not None:
+        intake.listen(exported.offer)
+    watch.monitor = monitor = await asyncio.to_thread(begun)
+    intake.listen(monitor.listen)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.to_thread(monitor.close)
+        if exported is not None:
+            await asyncio.to_thread(exported.close)
 
 
 def evaluate(

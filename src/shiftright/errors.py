@@ -16,7 +16,8 @@
     ├── BaselineStale          the baseline does not answer any more as it is remembered to
     ├── CredentialsError       a key is missing or refused: no call can succeed
     ├── CapReached             the user's own limit on calls or money
-    ├── StoreError             records cannot be read or written
+    ├── StoreError             records or traces cannot be read or written
+    │   └── StoreInUse         another process owns them
     └── MissingDependency      an optional package or model file is not installed
 
 ``FeatureError``, ``ModelError`` and ``ScorerError`` are data: the run records them and goes on.
@@ -140,6 +141,10 @@ class CapReached(Error):
 
 class StoreError(Error):
     code = "store"
+
+
+class StoreInUse(StoreError):
+    code = "store_in_use"
 
 
 class MissingDependency(Error):

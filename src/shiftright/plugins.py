@@ -1,7 +1,8 @@
 """Entry points: the one door through which built-ins and other people's packages come in.
 
 Groups: ``shiftright.scorers`` (name -> Scorer class or callable), ``shiftright.models`` (scheme -> function that
-gives a pydantic-ai Model), ``shiftright.result_files`` (name -> reader of another tool's result file).
+gives a pydantic-ai Model), ``shiftright.result_files`` (name -> reader of another tool's result file),
+``shiftright.readers`` (name -> what gives a Reader of another tool's traces and datasets, called with the environment).
 """
 
 from __future__ import annotations

@@ -18,12 +18,15 @@ class Settings(msgspec.Struct, frozen=True):
 
     ``root`` is the nearest parent with ``.shiftright/``, ``pyproject.toml`` or ``.git`` (else the start folder);
     ``home`` holds the records (``SHIFTRIGHT_HOME``, default ``<root>/.shiftright``); ``records_url`` is an
-    SQLAlchemy URL (``SHIFTRIGHT_RECORDS_URL``, default SQLite in ``home``).
+    SQLAlchemy URL (``SHIFTRIGHT_RECORDS_URL``, default SQLite in ``home``); ``telemetry_url`` is where traces are kept
+    (``SHIFTRIGHT_TELEMETRY_URL``, default DuckDB in ``home``); ``key`` opens a server of ours (``SHIFTRIGHT_KEY``).
     """
 
     root: Path
     home: Path
     records_url: str
+    telemetry_url: str = ""
+    key: str | None = None
 
     @classmethod
     def load(cls, start: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
@@ -36,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
         root = project_root(start or Path.cwd())
         home = Path(environment.get("SHIFTRIGHT_HOME") or root / ".shiftright")
         url = environment.get("SHIFTRIGHT_RECORDS_URL") or f"sqlite:///{home / 'records.db'}"
-        return cls(root, home, url)
+        telemetry = environment.get("SHIFTRIGHT_TELEMETRY_URL") or f"duckdb:///{home / 'telemetry.duckdb'}"
+        return cls(root, home, url, telemetry, environment.get("SHIFTRIGHT_KEY") or None)
 
 
 def project_root(start: Path) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shiftright import spec
-from shiftright.core.spec import Confidence
+from shiftright.core.spec import Confidence, Spec
 from shiftright.errors import SpecError
 
 FULL = """\
@@ -168,13 +168,27 @@ def test_a_folder_stands_for_its_spec_and_one_file_is_the_gate(folder: Path) -> 
         ("score: exact", "judge: polite.md, labels: none.jsonl", 5, "no file none.jsonl"),
         ("score: exact", "judge: polite.md, score: exact", 5, "both judge and score"),
         ("score: exact", "score: schema, schema: none.json", 5, "no file none.json"),
-        ("score: exact", "score: feedback", 5, "no engine for 'feedback'"),
+        ("score: exact", "score: feedback", 5, "max_drop is against a baseline"),
+        (
+            "checks:\n  right: {score: exact, max_drop: 3 points}",
+            "checks: {h: {score: feedback, at_least: 80%}}",
+            4,
+            "only live traffic",
+        ),
         ("score: exact", "guard: input", 5, "no engine for 'guard'"),
         ("score: exact", "score: exact, on_hit: block", 5, "no engine for 'on_hit'"),
         ("score: exact", "score: exact, false_alarms_at_most: 1%", 5, "no engine for 'false_alarms_at_most'"),
-        ("score: exact", "score: exact, month_at_most: 4 USD", 5, "no engine for 'month_at_most'"),
+        (
+            "score: exact",
+            "score: exact, month_at_most: 4 USD",
+            5,
+            "limits cost, but the check scores 'exact'",
+        ),
+        ("score: exact, max_drop: 3 points", "month_at_most: 4 s", 5, "an amount of money"),
         ("checks:", "ship: {shadow: 200}\nchecks:", 4, "no engine for 'ship'"),
-        ("checks:", "data: {keep: 30 days}\nchecks:", 4, "no engine for 'data'"),
+        ("checks:", "data: {keep: 30}\nchecks:", 4, "the unit is missing"),
+        ("checks:", "data: {redact: [emial]}\nchecks:", 4, "Did you mean 'email'"),
+        ("checks:", "live: {sample: 0%}\nchecks:", 4, "more than 0%"),
         ("checks:", "confidence: {wrong_ship: 60%}\nchecks:", 4, "at most 50%"),
         ("checks:", "confidence: {wrong_shop: 5%}\nchecks:", 4, "Did you mean 'wrong_ship'"),
         ("checks:", "confidence: 5%\nchecks:", 4, "a mapping"),
@@ -272,6 +286,20 @@ def test_defaults_lie_underneath_and_keep_their_own_paths(folder: Path) -> None:
         spec.load(folder)
 
 
+def test_what_the_company_tells_the_server_is_no_part_of_a_contract(folder: Path) -> None:
+    company = (
+        'providers:\n  vllm: {base_url: "http://gpu-1:8000/v1"}\n'
+        "gateway: {default: vllm, cache: 10 min}\n"
+        "telemetry: {keep_bytes: 5000000000}\n"
+        "data: {redact: [email], keep: 90 days}\n"
+    )
+    write(folder, company, "shiftright.yaml")
+    contract = spec.load(write(folder, "extends: shiftright.yaml\ndata: {keep: 30 days}\n" + MINIMAL))
+    assert contract.data == {"redact": ("email",), "keep": 30 * 86400.0}
+    with pytest.raises(SpecError, match="unknown key 'gateway'"):
+        spec.load(write(folder, "gateway: {default: vllm}\n" + MINIMAL))
+
+
 def test_the_digest_covers_what_decides_and_nothing_else(folder: Path) -> None:
     def digest(text: str = FULL) -> str:
         return spec.load(write(folder, text)).digest
@@ -331,3 +359,17 @@ def test_a_link_to_itself_is_said_with_its_line(folder: Path) -> None:
     (folder / "gate.jsonl").symlink_to("gate.jsonl")
     with pytest.raises(SpecError, match=r"spec.yaml:3: .*gate.jsonl"):
         spec.load(folder)
+
+
+def test_a_budget_for_the_month_is_no_part_of_what_is_decided(tmp_path: Path) -> None:
+    (tmp_path / "cases.jsonl").write_text('{"input": "a", "expected": "a"}\n')
+    text = "feature: f\nrun: f:f\ncases: cases.jsonl\nchecks:\n  right: {score: exact, at_least: 70%}\n"
+
+    def read(more: str) -> Spec:
+        (tmp_path / "spec.yaml").write_text(text + more)
+        return spec.load(tmp_path / "spec.yaml")
+
+    plain, budget = read(""), read("  cost: {month_at_most: 400 USD}\n")
+    assert budget.checks[1].month_at_most_usd == 400
+    assert budget.checks[1].score == "cost"
+    assert budget.digest == plain.digest, "raising a budget is no second try at a verdict"

@@ -17,7 +17,17 @@ from shiftright import spec
 from shiftright.spec import keys, values
 
 REPOSITORY = Path(__file__).parents[2]
-SECTIONS = (keys.TOP, keys.CASES, keys.CHECK, keys.VARIANT, keys.CONFIDENCE, keys.OWNER, keys.VALUE)
+SECTIONS = (
+    keys.TOP,
+    keys.CASES,
+    keys.CHECK,
+    keys.VARIANT,
+    keys.CONFIDENCE,
+    keys.OWNER,
+    keys.VALUE,
+    keys.LIVE,
+    keys.DATA,
+)
 ALL_KEYS = [key for section in SECTIONS for key in section.keys] + [
     k for ks in keys.SCORERS.values() for k in ks
 ]

@@ -25,8 +25,8 @@ from shiftright.store.upgrade import MIGRATIONS, upgrade
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "9000"
+down_revision = "{head}"
 def upgrade():
     op.add_column("answers", sa.Column("note", sa.Text))
     op.execute("UPDATE answers SET note = feature")
@@ -40,7 +40,9 @@ def engine_of(url: str) -> sa.Engine:
 
 def migrate_to_0002(url: str, folder: Path, then: str = "pass") -> Path | None:
     shutil.copytree(MIGRATIONS, folder / "migrations")
-    (folder / "migrations" / "versions" / "v0002_next.py").write_text(NEXT.format(then=then))
+    (folder / "migrations" / "versions" / "v9000_next.py").write_text(
+        NEXT.format(then=then, head=schema.HEAD)
+    )
     database = Database(dialect_of(url), create=False)
     try:
         return upgrade(database, migrations=folder / "migrations")
@@ -133,7 +135,7 @@ def changed(records: Records, url: str) -> str:
 
 def test_records_of_a_newer_version_are_left_alone(changed: str) -> None:
     with pytest.raises(
-        StoreError, match=r"newer shiftright \(schema 0042; this one knows up to 0001\)"
+        StoreError, match=rf"newer shiftright \(schema 0042; this one knows up to {schema.HEAD}\)"
     ) as error:
         open_records(changed)
     assert "pip install -U shiftright" in str(error.value.hint)

@@ -15,14 +15,24 @@ from shiftright.cli.check import check
 from shiftright.cli.compare import compare
 from shiftright.cli.demo import demo
 from shiftright.cli.doctor import doctor
+from shiftright.cli.draft import draft
 from shiftright.cli.eval import eval_
+from shiftright.cli.export import export
 from shiftright.cli.init import init
+from shiftright.cli.key import key
+from shiftright.cli.mcp import mcp
 from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
+from shiftright.cli.pull import pull
+from shiftright.cli.record import record
 from shiftright.cli.report import report
+from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
+from shiftright.cli.scan import scan
+from shiftright.cli.serve import serve
 from shiftright.cli.show import show
+from shiftright.cli.traces import costs, trace, traces
 from shiftright.errors import Error, UsageError
 
 INTERRUPTED = 130
@@ -54,10 +64,22 @@ for _function, _name in (
     (show, "show"),
     (report, "report"),
     (next_, "next"),
+    (draft, "draft"),
+    (record, "record"),
+    (traces, "traces"),
+    (trace, "trace"),
+    (costs, "costs"),
+    (export, "export"),
+    (pull, "pull"),
+    (mcp, "mcp"),
+    (scan, "scan"),
     (doctor, "doctor"),
+    (serve, "serve"),
     (demo, "demo"),
 ):
     app.command(_name)(_function)
+app.add_typer(key, name="key")
+app.add_typer(review, name="review")
 
 
 def _version(wanted: bool) -> None:

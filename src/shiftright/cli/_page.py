@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any
 
@@ -33,6 +34,8 @@ With `--json` stdout holds exactly one JSON document; progress and notes are on 
 |---|---|---|
 | `SHIFTRIGHT_HOME` | `.shiftright` at the root | where records are kept |
 | `SHIFTRIGHT_RECORDS_URL` | SQLite in that folder | another database, `postgresql://…` among them |
+| `SHIFTRIGHT_TELEMETRY_URL` | DuckDB in that folder | where traces are kept: `duckdb:///FILE` |
+| `SHIFTRIGHT_KEY` | none | opens the server, its API and its pages; `shiftright serve` asks for it once it is set |
 | `SHIFTRIGHT_DEBUG` | unset | show tracebacks |
 """
 
@@ -40,27 +43,36 @@ With `--json` stdout holds exactly one JSON document; progress and notes are on 
 def cli_page() -> str:
     """Markdown."""
     group: Any = typer.main.get_command(app)
-    return "\n".join([INTRO, *(_command(name, command) for name, command in group.commands.items())])
+    return "\n".join([INTRO, *_commands(group)])
+
+
+def _commands(group: Any, above: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        yield _command(f"{above}{name}", command)
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{name} ")
 
 
 def _command(name: str, command: Any) -> str:
     arguments = [_argument(param) for param in command.params if param.param_type_name == "argument"]
     lines = [f"## {name}", "", f"`{' '.join(['shiftright', name, *arguments, '[OPTIONS]'])}`", ""]
-    lines += [*(cleandoc(command.help or "").splitlines()), "", "| argument or option | means |", "|---|---|"]
-    for param in command.params:
-        if param.name != "help":
-            lines.append(f"| `{_spelled(param)}` | {_cell(param.help or '')}{_default(param)} |")
+    lines += cleandoc(command.help or "").splitlines()
+    if shown := [param for param in command.params if param.name != "help"]:
+        lines += ["", "| argument or option | means |", "|---|---|"]
+    for param in shown:
+        lines.append(f"| `{_spelled(param)}` | {_cell(param.help or '')}{_default(param)} |")
     return "\n".join([*lines, ""])
 
 
 def _argument(param: Any) -> str:
-    return str(param.metavar) if param.required else f"[{param.metavar}]"
+    name = param.metavar or param.name.upper()
+    return str(name) if param.required else f"[{name}]"
 
 
 def _spelled(param: Any) -> str:
     if param.param_type_name == "argument":
         return _cell(_argument(param))
-    value = "" if param.is_flag else f" {param.metavar}"
+    value = "" if param.is_flag else f" {param.metavar or param.name.upper()}"
     return _cell(f"{param.opts[0]}{value}")
 
 

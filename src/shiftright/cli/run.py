@@ -33,7 +33,7 @@ def run(
     from shiftright.app import App, wait
     from shiftright.evals.single import run_one
 
-    value = None if input_ is None else _value(input_)
+    value = None if input_ is None else value_of(input_, "--input")
     with App.here() as app:
         found = wait(run_one(feature, app.settings, app.records, variant=variant, value=value, case_id=case))
     if json:
@@ -43,7 +43,7 @@ def run(
     return _output.PASS if found.answer.failure is None else _output.FAIL
 
 
-def _value(given: str) -> Any:
+def value_of(given: str, option: str) -> Any:
     """JSON where it is an object or a list; any other text is the text it is."""
     import msgspec
 
@@ -52,7 +52,7 @@ def _value(given: str) -> Any:
             return msgspec.json.decode(given)
         except msgspec.DecodeError as error:
             raise UsageError(
-                f"--input begins like JSON but is none: {error}", hint="Quote it for the shell."
+                f"{option} begins like JSON but is none: {error}", hint="Quote it for the shell."
             ) from None
     return given
 

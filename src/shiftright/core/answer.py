@@ -6,6 +6,13 @@ from typing import Any
 
 import msgspec
 
+MOST_TOKENS = 1_000_000_000
+
+
+def believable(tokens: int) -> int:
+    """A count of tokens as somebody stated it, within 0 and a billion: sums of them stay numbers."""
+    return max(0, min(MOST_TOKENS, tokens))
+
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one or more model calls. ``input_tokens`` includes cached ones."""

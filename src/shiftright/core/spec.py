@@ -49,7 +49,8 @@ class Check(msgspec.Struct, frozen=True):
     """One named condition: a score and what it must satisfy.
 
     ``score`` is the scorer's name (``latency`` and ``cost`` measure the call itself; ``judge`` asks a model;
-    ``module:function`` is a function beside the spec), ``params`` the scorer's own keys.
+    ``module:function`` is a function beside the spec), ``params`` the scorer's own keys. ``month_at_most_usd`` is a
+    budget and no condition of an answer: live requests beyond it are refused, and no decision depends on it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Check(msgspec.Struct, frozen=True):
     params: dict[str, Any] = {}
     clauses: tuple[Clause, ...] = ()
     line: int = 0
+    month_at_most_usd: float | None = None
 
     def clause(self, kind: str) -> Clause | None:
         return next((c for c in self.clauses if c.kind == kind), None)
@@ -97,7 +99,8 @@ class Spec(msgspec.Struct, frozen=True):
 
     ``path`` is the spec file; every relative path in it is relative to ``root``, its folder. ``cases`` maps split
     (``dev``, ``gate``, ``must``) to a file; a single file is the gate. ``digest`` covers the clauses (what the
-    decision key needs), not comments or layout.
+    decision key needs), not comments or layout. ``live_checks`` are those that only live traffic can decide; no eval
+    sees them.
     """
 
     feature: str
@@ -112,6 +115,9 @@ class Spec(msgspec.Struct, frozen=True):
     owner: dict[str, Any] = {}
     purpose: str = ""
     value: dict[str, Any] = {}
+    live: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    live_checks: tuple[Check, ...] = ()
     digest: str = ""
 
     @property

@@ -8,6 +8,7 @@ import msgspec
 
 Outcome = Literal["pass", "fail", "inconclusive", "error"]
 Merge = Literal["yes", "no"]
+LiveWord = Literal["holds", "broken", "unclear"]
 
 
 class CheckRow(msgspec.Struct, frozen=True):
@@ -58,3 +59,24 @@ class Verdict(msgspec.Struct, frozen=True):
     merge: Merge
     checks: tuple[CheckRow, ...] = ()
     reasons: tuple[str, ...] = ()
+
+
+class LiveRow(msgspec.Struct, frozen=True):
+    """One clause of one check on live traffic of a window of time.
+
+    ``estimate`` and ``interval`` are of the quantity that a CheckRow of this clause has; the interval is a confidence
+    sequence at ``level``, so it may be looked at as often as one likes. ``n`` counts traces that were measured,
+    ``failed`` those whose measurement failed: they count as the worst at the lower end and as the best at the upper.
+    ``verdict`` is None for what live traffic cannot decide; ``reason`` says why.
+    """
+
+    check: str
+    clause: str
+    target: str
+    verdict: LiveWord | None
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+    reason: str
+    failed: int = 0
+    level: float = 0.95

@@ -47,8 +47,12 @@ def next_step(settings: Settings, records: Records | None) -> NextStep:
         return NextStep(
             0, "write a contract", f"there is no spec.yaml under {settings.root}", "shiftright init"
         )
-    steps = [step for path in paths for step in _of_contract(path, settings, records)]
-    return min(steps, key=lambda step: step.rank)
+    return min((next_step_of(path, settings, records) for path in paths), key=lambda step: step.rank)
+
+
+def next_step_of(path: Path, settings: Settings, records: Records | None) -> NextStep:
+    """The same for one contract, whatever the others need."""
+    return min(_of_contract(path, settings, records), key=lambda step: step.rank)
 
 
 def _of_contract(path: Path, settings: Settings, records: Records | None) -> Iterator[NextStep]:

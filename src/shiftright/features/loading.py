@@ -37,6 +37,7 @@ class LoadedFeature(msgspec.Struct, frozen=True, eq=False):
     blocking: bool = False
     module: str | None = None
     output_type: Any = Any
+    input_type: Any = Any
     closing: Callable[[], Any] | None = None
 
     @property
@@ -112,6 +113,7 @@ def _function(spec: Spec, variant: Variant, run: str) -> LoadedFeature:
         blocking=not shape.is_async,
         module=module,
         output_type=shape.output_type,
+        input_type=shape.input_type,
     )
 
 

@@ -91,16 +91,29 @@ def output_schema(output_type: Any) -> dict[str, Any] | None:
     Raises:
         SpecError: for a type that JSON Schema cannot say.
     """
-    if output_type in (Any, object, inspect.Parameter.empty):
+    return _schema(output_type, "output")
+
+
+def input_schema(input_type: Any) -> dict[str, Any] | None:
+    """JSON Schema of what the input parameter's annotation takes; None where nothing is declared.
+
+    Raises:
+        SpecError: for a type that JSON Schema cannot say.
+    """
+    return _schema(input_type, "input")
+
+
+def _schema(declared: Any, side: str) -> dict[str, Any] | None:
+    if declared in (Any, object, inspect.Parameter.empty):
         return None
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
     try:
-        return TypeAdapter(output_type).json_schema(mode="serialization")
+        return TypeAdapter(declared).json_schema(mode="validation" if side == "input" else "serialization")
     except PydanticUserError as cause:
         raise SpecError(
-            f"the feature's output type has no JSON Schema: {cause}",
+            f"the feature's {side} type has no JSON Schema: {cause}",
             hint="Annotate it with a pydantic model or a dataclass, or give the check a schema.",
         ) from cause
 

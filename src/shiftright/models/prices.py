@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -41,8 +42,11 @@ class Price(msgspec.Struct, frozen=True):
         """Named by the user, not looked up."""
         return self.input is not None or self.gpu_hour is not None
 
-    def cost(self, usage: Usage, seconds: float) -> float | None:
-        """USD of a call with this usage that took ``seconds``; None when no price is known, or no usage is."""
+    def cost(self, usage: Usage, seconds: float, written_tokens: int = 0) -> float | None:
+        """USD of a call with this usage that took ``seconds``; None when no price is known, or no usage is.
+
+        ``written_tokens`` are those of the input that went into the provider's cache, where that costs extra.
+        """
         if self.gpu_hour is not None:
             return seconds * self.gpu_hour / 3600 / self.concurrency
         if self.input == 0 and not self.output:
@@ -51,7 +55,9 @@ class Price(msgspec.Struct, frozen=True):
             return None  # a provider that does not say, or says what cannot be: not a free call
         if self.input is not None:
             return (usage.input_tokens * self.input + usage.output_tokens * (self.output or 0.0)) / 1e6
-        return _list_price(self.model, self.provider, self.base_url, usage) if self.model else None
+        if not self.model:
+            return None
+        return _list_price(self.model, self.provider, self.base_url, usage, written_tokens)
 
     def expected(self, characters: int, max_tokens: int | None, seconds: float = 1.0) -> float | None:
         """USD a call may cost, before it is made.
@@ -106,8 +112,53 @@ def _amount(key: str, value: Any) -> float:
     return float(found[1])
 
 
-@lru_cache(maxsize=4096)
-def _list_price(model: str, provider: str | None, base_url: str | None, usage: Usage) -> float | None:
+# No model's price changes with the length of the prompt below this many tokens, so there it is a straight line.
+_STRAIGHT_BELOW = 32_000
+_PRICES_HOLD_S = 600
+
+
+def _list_price(
+    model: str, provider: str | None, base_url: str | None, usage: Usage, written: int = 0
+) -> float | None:
+    uncached = usage.input_tokens - usage.cached_tokens - written
+    if usage.input_tokens >= _STRAIGHT_BELOW or uncached < 0:
+        return _looked_up(model, provider, base_url, usage, written)
+    # Looking a price up takes 100 µs, which is half of what a request may take; some prices depend on the hour.
+    line = _price_line(model, provider, base_url, int(time.time() // _PRICES_HOLD_S))
+    if line is None:
+        return None
+    call, fresh, cached, kept, output = line
+    tokens = uncached * fresh + usage.cached_tokens * cached + written * kept + usage.output_tokens * output
+    return call + tokens / 1e6
+
+
+@lru_cache(maxsize=1024)
+def _price_line(
+    model: str, provider: str | None, base_url: str | None, period: int
+) -> tuple[float, float, float, float, float] | None:
+    """USD of a call, and of a million tokens fresh, cached, written into the cache, and answered."""
+    half, whole = 10_000, 20_000
+    shorter = _looked_up(model, provider, base_url, Usage(half))
+    longer = _looked_up(model, provider, base_url, Usage(whole))
+    cached = _looked_up(model, provider, base_url, Usage(whole, 0, half))
+    written = _looked_up(model, provider, base_url, Usage(whole), half)
+    answered = _looked_up(model, provider, base_url, Usage(half, half))
+    if shorter is None or longer is None or cached is None or written is None or answered is None:
+        return None
+    each = round(longer - shorter, 12)
+    per_million = 1e6 / half
+    return (
+        round(shorter - each, 12),
+        each * per_million,
+        round(cached - shorter, 12) * per_million,
+        round(written - shorter, 12) * per_million,
+        round(answered - shorter, 12) * per_million,
+    )
+
+
+def _looked_up(
+    model: str, provider: str | None, base_url: str | None, usage: Usage, written: int = 0
+) -> float | None:
     # The data shipped with genai-prices; without its updater it never uses the network. The usage is already
     # extracted with the API's own flavour by pydantic-ai, so cached tokens are inside input_tokens here.
     from genai_prices import Usage as Priced
@@ -117,6 +168,7 @@ def _list_price(model: str, provider: str | None, base_url: str | None, usage: U
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cached_tokens,
+        cache_write_tokens=written,
     )
     if base_url:
         try:

@@ -9,11 +9,12 @@ from typing import Any
 from shiftright.core.spec import Check, Clause, ClauseKind
 from shiftright.core.yaml_text import Map, Mark, plain
 from shiftright.spec import sections
-from shiftright.spec.keys import CHECK, CLAUSES, LIMITS, PARAM_FILES, SCORERS, UNBUILT_SCORERS
+from shiftright.spec.keys import CHECK, CLAUSES, LIMITS, LIVE_ONLY, PARAM_FILES, SCORERS
 from shiftright.spec.sections import fail
 from shiftright.spec.values import Limit, format_fraction, format_limit, format_points
 
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+MONTH = "month_at_most"
 _UNITS = {"latency": "s", "cost": "USD"}
 _HOLDERS: tuple[ClauseKind, ...] = ("at_least", "at_most", "mean_at_most")
 
@@ -34,7 +35,15 @@ def read_check(name: str, mapping: Map, mark: Mark) -> Check:
     score = _score(values, known, where)
     params = _params(score, values, known, rest, where)
     clauses = _clauses(score, values, known, where)
-    return Check(name=name, score=score, params=params, clauses=clauses, line=mark.line)
+    month = values.get(MONTH)
+    return Check(
+        name=name,
+        score=score,
+        params=params,
+        clauses=clauses,
+        line=mark.line,
+        month_at_most_usd=month.amount if month else None,
+    )
 
 
 def phrase(check: Check, clause: Clause) -> str:
@@ -49,7 +58,9 @@ def phrase(check: Check, clause: Clause) -> str:
 
 def _score(values: dict[str, Any], mapping: Map, where: str) -> str:
     """The scorer's name: as given, by ``judge``, or by the unit of the limits."""
-    limits = {key: value.unit for key, value in values.items() if key in LIMITS}
+    limits = {key: value.unit for key, value in values.items() if key in LIMITS or key == MONTH}
+    if limits.get(MONTH, "USD") != "USD":
+        raise fail(mapping.marks[MONTH], f"{where}.{MONTH} is an amount of money", f"Write {MONTH}: 400 USD.")
     if len(set(limits.values())) > 1:
         key = next(reversed(limits))
         raise fail(mapping.marks[key], f"{where} mixes limits in seconds and in USD", "Make it two checks.")
@@ -80,12 +91,6 @@ def _score(values: dict[str, Any], mapping: Map, where: str) -> str:
 
 
 def _refuse_unknown_scorer(score: str, mark: Mark, where: str) -> None:
-    if score in UNBUILT_SCORERS:
-        raise fail(
-            mark,
-            f"{where}.score: this version has no engine for {score!r} ({UNBUILT_SCORERS[score]})",
-            "Remove it.",
-        )
     if score in SCORERS or FUNCTION.fullmatch(score):
         return
     from shiftright import plugins  # entry points cost 30 ms that only a stranger's name pays
@@ -152,6 +157,7 @@ def beside(name: str, mark: Mark) -> Path:
 
 
 def _clauses(score: str, values: dict[str, Any], mapping: Map, where: str) -> tuple[Clause, ...]:
+    _refuse_offline(values, score, mapping, where)
     comfortable, holder = _comfortable(values, mapping, where)
     clauses = []
     for kind in CLAUSES:
@@ -162,7 +168,7 @@ def _clauses(score: str, values: dict[str, Any], mapping: Map, where: str) -> tu
         bound = value.amount if isinstance(value, Limit) else 0.0 if kind == "never_fails" else value
         good = comfortable if kind == holder else None
         clauses.append(Clause(kind, bound, good, mapping.marks[kind].line))
-    if not clauses:
+    if not clauses and MONTH not in values:
         raise fail(mapping.mark, f"{where} has no condition", f"Add one of {', '.join(CLAUSES)}.")
     _refuse_contradictions(values, mapping, where)
     return tuple(clauses)
@@ -196,6 +202,15 @@ def _comfortable(values: dict[str, Any], mapping: Map, where: str) -> tuple[floa
             f"It is the level that should pass without effort: {side} {mapping[kind]}.",
         )
     return (good.amount if isinstance(good, Limit) else good), kind
+
+
+def _refuse_offline(values: dict[str, Any], score: str, mapping: Map, where: str) -> None:
+    """Live traffic has one side and no judge between: a share of it is all that can be asked for."""
+    for kind in CLAUSES if score in LIVE_ONLY else ():
+        if kind in values and kind not in ("at_least", "at_most"):
+            why = "against a baseline" if kind in ("max_drop", "min_gain") else "about single calls"
+            message = f"{where}.{kind} is {why}, and {score} is known of live traffic only"
+            raise fail(mapping.marks[kind], message, "Use at_least or at_most.")
 
 
 def _refuse_senseless(kind: str, value: Any, score: str, mark: Mark, where: str) -> None:

@@ -6,10 +6,11 @@ from shiftright.spec.keys import (
     CASES,
     CHECK,
     CONFIDENCE,
+    DATA,
+    LIVE,
     OWNER,
     SCORERS,
     TOP,
-    UNBUILT_SCORERS,
     VALUE,
     VARIANT,
     Key,
@@ -43,7 +44,7 @@ Values: fractions `70%` or `0.7` · points `3 points` or `0.03` · times `800 ms
 def reference() -> str:
     """The whole page."""
     parts = [_INTRODUCTION]
-    for section in (TOP, CASES, CHECK, VARIANT, CONFIDENCE, OWNER, VALUE):
+    for section in (TOP, CASES, CHECK, VARIANT, CONFIDENCE, OWNER, VALUE, LIVE, DATA):
         parts.append(f"## {_title(section)}\n\n{_table(section.keys)}")
         if section.open:
             parts.append("Any other key is a parameter of your own; the feature reads it from its variant.\n")
@@ -79,7 +80,6 @@ def _scorers() -> str:
 
 def _unbuilt() -> str:
     lines = ["## Planned", "", "Known, but refused until their engines exist:", ""]
-    for section in (TOP, CHECK):
+    for section in (TOP, CHECK, DATA):
         lines += [f"- `{key.shown}`: {key.doc}" for key in section.keys if not key.engine]
-    lines += [f"- `score: {name}`: {what}." for name, what in UNBUILT_SCORERS.items()]
     return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from shiftright.core.spec import ClauseKind
 from shiftright.spec.values import (
     ANYTHING,
+    DURATION,
     FILE,
     FILES,
     FRACTION,
@@ -62,7 +63,8 @@ TOP = Section(
         Key(
             "extends",
             FILE,
-            "A file whose keys apply where this one says nothing (a company's defaults).",
+            "A file whose keys apply where this one says nothing (a company's defaults; what it says to the "
+            "server, `providers`, `gateway` and `telemetry`, does not concern a contract).",
             "../shiftright.yaml",
         ),
         Key(
@@ -113,15 +115,42 @@ TOP = Section(
             "{minutes_saved: 4, hourly_rate: 38 USD, uses_per_month: 42000}",
         ),
         Key("ship", MAPPING, "How a release reaches its users.", "{steps: [5%, 25%, 100%]}", engine=False),
-        Key(
-            "data",
-            MAPPING,
-            "How long records are kept, and on what consent.",
-            "{keep: 30 days}",
-            engine=False,
-        ),
+        Key("live", MAPPING, "How much of live traffic is scored.", "{sample: 10%, month_at_most: 5 USD}"),
+        Key("data", MAPPING, "What is kept of live traffic.", "{redact: [email, card], keep: 30 days}"),
     ),
 )
+
+LIVE = Section(
+    "live",
+    (
+        Key("sample", FRACTION, "The share of traces that judges and own scorers see (default 10%).", "10%"),
+        Key("month_at_most", MONEY, "What scoring live traces may cost in a month (default 5 USD).", "5 USD"),
+    ),
+)
+
+DATA = Section(
+    "data",
+    (
+        Key(
+            "redact",
+            TEXTS,
+            "What is taken out before anything is stored, besides secrets: `email`, `phone`, `card`, `iban`.",
+            "[email, card]",
+        ),
+        Key(
+            "keep",
+            DURATION,
+            "How long `shiftright serve` keeps this feature's traces after their last span (default: as long as there "
+            "is room, see `telemetry: {keep_bytes}` of `shiftright.yaml`).",
+            "30 days",
+        ),
+        Key("consent", TEXT, "On what consent.", "required", engine=False),
+    ),
+)
+REDACTABLE = ("email", "phone", "card", "iban")
+
+SERVER_KEYS = frozenset({"providers", "gateway", "telemetry"})
+"""What ``shiftright.yaml`` says to the server alone: no part of a contract that extends it."""
 
 CASES = Section(
     "cases",
@@ -215,7 +244,12 @@ CHECK = Section(
             "0.0004 USD",
         ),
         Key("each_at_most", LIMIT, "Every single call stays within this.", "10 s"),
-        Key("month_at_most", MONEY, "What the feature may cost in a month.", "400 USD", engine=False),
+        Key(
+            "month_at_most",
+            LIMIT,
+            "What the feature may cost in a month: live requests beyond it are refused.",
+            "400 USD",
+        ),
         Key("guard", TEXT, "A guardrail on live text: `input`, `output` or `both`.", "input", engine=False),
         Key("on_hit", TEXT, "What a guardrail does: `block`, `redact` or `flag`.", "block", engine=False),
         Key(
@@ -267,8 +301,10 @@ SCORERS: dict[str, tuple[Key, ...]] = {
     ),
     "latency": (),
     "cost": (),
+    "feedback": (Key("name", TEXT, "Which feedback (default: all of it).", "thumbs"),),
 }
 """Built-in scorers and the params each takes from its check. Plugins and functions take any."""
 
 PARAM_FILES: frozenset[str] = frozenset({"rubric", "labels", "schema"})
-UNBUILT_SCORERS: dict[str, str] = {"feedback": "users' feedback on live traffic"}
+LIVE_ONLY: frozenset[str] = frozenset({"feedback"})
+"""Scores that no case has: users' feedback on live traffic."""

@@ -15,7 +15,20 @@ from shiftright.core.yaml_text import Map, Mark, decode, parse, plain
 from shiftright.errors import SpecError
 from shiftright.spec import sections
 from shiftright.spec.checks import FUNCTION, beside, read_check
-from shiftright.spec.keys import CASES, CONFIDENCE, OWNER, TOP, VALUE, VARIANT, Section
+from shiftright.spec.keys import (
+    CASES,
+    CONFIDENCE,
+    DATA,
+    LIVE,
+    LIVE_ONLY,
+    OWNER,
+    REDACTABLE,
+    SERVER_KEYS,
+    TOP,
+    VALUE,
+    VARIANT,
+    Section,
+)
 from shiftright.spec.sections import fail
 from shiftright.spec.values import NAME
 
@@ -34,7 +47,11 @@ def load(path: str | Path) -> Spec:
         file = file / "spec.yaml"
     document = _with_defaults(file, ())
     values = sections.read(TOP, document)
-    checks = _checks(values["checks"], document.marks["checks"])
+    given = _checks(values["checks"], document.marks["checks"])
+    checks = tuple(check for check in given if check.score not in LIVE_ONLY)
+    if not checks:
+        hint = "Add a check that scores outputs: right: {score: exact, max_drop: 3 points}"
+        raise fail(document.marks["checks"], "checks: only live traffic could decide these", hint)
     confidence = _confidence(values.get("confidence"), document)
     variants = _variants(values.get("variants"), file)
     _require_runnable(values, variants, document)
@@ -52,6 +69,9 @@ def load(path: str | Path) -> Spec:
         owner=_part(OWNER, values, "owner"),
         purpose=values.get("purpose", ""),
         value=_part(VALUE, values, "value"),
+        live=_live(values),
+        data=_data(values),
+        live_checks=tuple(check for check in given if check.score in LIVE_ONLY),
         digest=_digest(checks, confidence, file.parent),
     )
 
@@ -92,7 +112,10 @@ def _with_defaults(file: Path, seen: tuple[Path, ...]) -> Map:
         raise fail(mark, f"extends: {parent.name} extends this file in turn", "Break the circle.")
     if not parent.is_file():
         raise fail(mark, f"extends: there is no file {document['extends']}", f"Looked for {parent}")
-    return _over(document, _with_defaults(parent, chain))
+    under = _with_defaults(parent, chain)
+    for name in SERVER_KEYS & under.keys():
+        del under[name]
+    return _over(document, under)
 
 
 def _over(top: Map, under: Map) -> Map:
@@ -229,6 +252,21 @@ def _part(section: Section, values: dict[str, Any], name: str) -> dict[str, Any]
     return sections.read(section, values[name], name) if name in values else {}
 
 
+def _live(values: dict[str, Any]) -> dict[str, Any]:
+    live = _part(LIVE, values, "live")
+    if live.get("sample", 1.0) == 0.0:
+        raise fail(values["live"].marks["sample"], "live.sample: it is more than 0%", "10% is usual.")
+    return live
+
+
+def _data(values: dict[str, Any]) -> dict[str, Any]:
+    data = _part(DATA, values, "data")
+    for kind in data.get("redact", ()):
+        if kind not in REDACTABLE:
+            raise sections.unknown(kind, REDACTABLE, values["data"].marks["redact"], "data.redact")
+    return data
+
+
 def _map(value: Any, mark: Mark, where: str) -> Map:
     if not isinstance(value, Map):
         raise fail(mark, f"{where} is not a mapping", f"Write {where.split('.')[-1]}: {{key: value}}")
@@ -248,7 +286,7 @@ def _digest(checks: tuple[Check, ...], confidence: Confidence, root: Path) -> st
     Labels stay out: they tell how far to trust a judge, they do not change what it measures.
     """
     parts = []
-    for check in sorted(checks, key=lambda check: check.name):
+    for check in sorted((check for check in checks if check.clauses), key=lambda check: check.name):
         params = {name: value for name, value in check.params.items() if name != "labels"}
         for name in ("rubric", "schema"):
             if isinstance(params.get(name), str):

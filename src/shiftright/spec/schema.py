@@ -8,6 +8,8 @@ from shiftright.spec.keys import (
     CASES,
     CHECK,
     CONFIDENCE,
+    DATA,
+    LIVE,
     OWNER,
     SCORERS,
     TOP,
@@ -29,6 +31,8 @@ def json_schema() -> dict[str, Any]:
     properties["confidence"] = _object(CONFIDENCE)
     properties["owner"] = _object(OWNER)
     properties["value"] = _object(VALUE)
+    properties["live"] = _object(LIVE)
+    properties["data"] = _object(DATA)
     properties["variants"] = {"type": "object", "additionalProperties": _object(VARIANT)}
     properties["checks"] = {"type": "object", "minProperties": 1, "additionalProperties": _check()}
     # A contract that extends another may leave the required keys to it.

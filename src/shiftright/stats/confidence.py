@@ -73,7 +73,7 @@ def _earned(xs: Array, counts: Array, null: float | Array, low: float | Array, n
     drift = expectation(counts, gains)
     if drift <= 0.0:
         return False
-    share = min(drift / expectation(counts, gains * gains), 0.9)
+    share = min(drift / (expectation(counts, gains * gains) + 1e-300), 0.9)  # squares of tiny gains are 0
     for _ in range(30):
         grown = 1.0 + share * gains
         if expectation(counts, np.log(grown)) >= need:

@@ -11,10 +11,15 @@ from shiftright.errors import UsageError
 if TYPE_CHECKING:
     from shiftright.store.answers import Answers
     from shiftright.store.database import Database, Dialect
+    from shiftright.store.feedback import FeedbackRows
+    from shiftright.store.keys import Keys
     from shiftright.store.ledger import Ledger
     from shiftright.store.model_cache import ModelCache
+    from shiftright.store.reviews import Reviews
     from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
     from shiftright.store.runs import Runs
+    from shiftright.store.scores import Scores
+    from shiftright.store.spend import Spend
 
 
 class Records:
@@ -24,18 +29,33 @@ class Records:
     runs: Runs
     ledger: Ledger
     model_cache: ModelCache
+    feedback: FeedbackRows
+    reviews: Reviews
+    keys: Keys
+    spend: Spend
+    scores: Scores
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
+        from shiftright.store.feedback import FeedbackRows
+        from shiftright.store.keys import Keys
         from shiftright.store.ledger import Ledger
         from shiftright.store.model_cache import ModelCache
+        from shiftright.store.reviews import Reviews
         from shiftright.store.runs import Runs
+        from shiftright.store.scores import Scores
+        from shiftright.store.spend import Spend
 
         self._database = database
         self.answers = Answers(database)
         self.runs = Runs(database)
         self.ledger = Ledger(database)
         self.model_cache = ModelCache(database)
+        self.feedback = FeedbackRows(database)
+        self.reviews = Reviews(database)
+        self.keys = Keys(database)
+        self.spend = Spend(database)
+        self.scores = Scores(database)
 
     @property
     def place(self) -> str:

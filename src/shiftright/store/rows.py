@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -117,3 +117,65 @@ class CachedCall(msgspec.Struct, frozen=True):
     key: str
     repeat: int
     body: bytes
+
+
+Row = TypeVar("Row")
+
+
+class Page(msgspec.Struct, Generic[Row], frozen=True):
+    """Some rows of a longer list; ``next_cursor`` is None at the end."""
+
+    data: tuple[Row, ...]
+    next_cursor: str | None = None
+
+
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's signal on a trace. ``value`` is in [0, 1] (1: good), None where only words were given; ``correction`` is
+    what would have been right, as JSON data. ``feature`` is "" while the trace is not stored yet. ``id`` is given by
+    ``records.feedback.add``.
+    """
+
+    trace_id: str
+    name: str
+    created_at: float
+    id: str = ""
+    feature: str = ""
+    value: float | None = None
+    comment: str | None = None
+    correction: Any = None
+    user: str | None = None
+    idempotency_key: str | None = None
+
+
+ReviewKind = Literal["label", "complaint", "violation", "low_score", "disagreement", "preference"]
+ReviewStatus = Literal["open", "resolved", "dismissed"]
+
+
+class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's work on one trace, or on one case of a run (``trace_id`` is "").
+
+    ``subject`` is what is to be looked at, ``resolution`` what the person said (see improve.reviews).
+    """
+
+    id: str
+    feature: str
+    trace_id: str
+    kind: ReviewKind
+    subject: dict[str, Any]
+    created_at: float
+    status: ReviewStatus = "open"
+    resolution: dict[str, Any] | None = None
+    reviewer: str | None = None
+    resolved_at: float | None = None
+
+
+class ScoreRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A Score of a live trace. ``author`` is the reviewer of a human score; of a scorer's, "" where the trace was
+    sampled by lot, else why it was looked at (``complaint``)."""
+
+    trace_id: str
+    feature: str
+    score: Score
+    created_at: float
+    variant: str = ""
+    author: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration this version of the tables is at (compared at opening without importing Alembic)."""
 
 metadata = sa.MetaData()
@@ -122,4 +122,88 @@ model_cache = sa.Table(
     sa.Column("repeat", sa.Integer, primary_key=True),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    # SHA-256 of the key; the key itself is shown once and kept nowhere
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    # JSON: {requests_per_minute?, month_at_most_usd?, features?}
+    sa.Column("limits", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("revoked_at", sa.Double),
+)
+
+spend = sa.Table(
+    "spend",
+    metadata,
+    # what is counted: "key:ID", "feature:NAME", "judge:NAME" in one month "2026-11"
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("month", sa.Text, primary_key=True),
+    sa.Column("cost_usd", sa.Double, nullable=False),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+)
+
+scores = sa.Table(
+    "scores",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("trace_id", sa.Text, nullable=False),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("label", sa.Text),
+    sa.Column("explanation", sa.Text),
+    # scorer, user or human; author: the reviewer's name
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("failure", sa.Text),
+    sa.Column("cost_usd", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("scores_feature", "feature", "name", "created_at"),
+    sa.Index("scores_trace", "trace_id"),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("trace_id", sa.Text, nullable=False),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("comment", sa.Text),
+    # JSON
+    sa.Column("correction", sa.Text),
+    sa.Column("user", sa.Text),
+    sa.Column("idempotency_key", sa.Text, unique=True),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("feedback_trace", "trace_id"),
+    sa.Index("feedback_feature", "feature", "name", "created_at"),
+)
+
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("feature", sa.Text, nullable=False),
+    # empty for a case of a run
+    sa.Column("trace_id", sa.Text, nullable=False),
+    # label, complaint, violation, low_score, disagreement, preference
+    sa.Column("kind", sa.Text, nullable=False),
+    # open, resolved or dismissed
+    sa.Column("status", sa.Text, nullable=False),
+    # JSON: what is to be looked at, as it was (redacted input and output, scores, the feedback's id)
+    sa.Column("subject", sa.Text, nullable=False),
+    # JSON: what the person said (label, correction, judge_wrong | case_wrong | real, case_id)
+    sa.Column("resolution", sa.Text),
+    sa.Column("reviewer", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("resolved_at", sa.Double),
+    sa.Index("reviews_open", "status", "feature", "id"),
+    sa.Index("reviews_trace", "trace_id"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -26,30 +27,41 @@ CHANGES = ("broke", "fixed", "fails", "passes")
 
 def to_html(report: RunReport) -> str:
     """The page. Everything of users, models and contracts is escaped; nothing is loaded from anywhere."""
+    page: str = _template().render(**_shown(report), css=_part("report.css"), js=_part("report.js"))
+    return page
+
+
+def blocks(report: RunReport, after_case: Callable[[str, str], str] | None = None) -> str:
+    """What stands inside of the page, for another page. ``after_case(id, split)`` gives HTML to end a case with."""
+    template = _template()
+    context = template.new_context(_shown(report, after_case))
+    return "".join(template.blocks["report"](context))
+
+
+def _shown(report: RunReport, after_case: Callable[[str, str], str] | None = None) -> dict[str, Any]:
+    """What the template shows."""
     kinds = {change: [case for case in report.cases if case.change == change] for change in CHANGES}
     cases = [_case(case) for found in kinds.values() for case in found[:MOST_CASES]]
-    page: str = _template().render(
-        report=report,
-        run=report.run,
-        verdict=report.verdict,
-        rows=[_row(row) for row in report.rows],
-        cases=cases,
-        left_out=len(report.cases) - len(cases),
-        counts={change: len(found) for change, found in kinds.items()},
-        checks=sorted({name for case in cases for name in case["worst"]}),
-        tags=sorted({tag for case in cases for tag in case["tags"]}),
-        charts=[(line, chart(line)) for line in report.evidence],
-        slices=report.slices,
-        sides=[side for side in (report.baseline, report.candidate) if side is not None],
-        started=time.strftime("%d %B %Y, %H:%M %Z", time.localtime(report.run.started_at)),
-        seconds=None
+    return {
+        "report": report,
+        "run": report.run,
+        "verdict": report.verdict,
+        "rows": [_row(row) for row in report.rows],
+        "cases": cases,
+        "left_out": len(report.cases) - len(cases),
+        "counts": {change: len(found) for change, found in kinds.items()},
+        "checks": sorted({name for case in cases for name in case["worst"]}),
+        "tags": sorted({tag for case in cases for tag in case["tags"]}),
+        "charts": [(line, chart(line)) for line in report.evidence],
+        "slices": report.slices,
+        "sides": [side for side in (report.baseline, report.candidate) if side is not None],
+        "started": time.strftime("%d %B %Y, %H:%M %Z", time.localtime(report.run.started_at)),
+        "seconds": None
         if report.run.ended_at is None
         else max(report.run.ended_at - report.run.started_at, 0.0),
-        sign=SIGN,
-        css=_part("report.css"),
-        js=_part("report.js"),
-    )
-    return page
+        "sign": SIGN,
+        "after_case": after_case,
+    }
 
 
 def _row(row: CheckRow) -> dict[str, Any]:

@@ -1,0 +1,203 @@
+"""Who may ask, how often and for how much: keys, rate limits and budgets, held in memory and kept in the records.
+
+The event loop only reads and writes dictionaries. One task carries what changed to the records and back, about once a
+second, on a thread: a revoked key is refused, and another replica's spend counted, that much later. An answer that has
+begun is finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from shiftright.errors import StoreError
+from shiftright.gateway.refusal import Refusal
+from shiftright.store import Records
+from shiftright.store.keys import AccessKey, Limits, digest_of_key
+from shiftright.store.spend import Spent, month_of
+
+_log = logging.getLogger("shiftright.gateway")
+_EVERY_S = 1.0
+
+
+class Caller(msgspec.Struct):
+    """A key in use. ``allowance`` is how many requests it may make now; it grows back with time."""
+
+    id: str
+    name: str
+    limits: Limits
+    scope: str
+    allowance: float = 0.0
+    counted_at: float = 0.0
+
+
+ANYBODY = Caller("", "", Limits(), "key:")
+OWNER = Caller("owner", "SHIFTRIGHT_KEY", Limits(), "key:owner")
+
+
+class Access:
+    """The keys of a server. Without any, whoever reaches it may use it."""
+
+    def __init__(self, records: Records, owner_key: str | None) -> None:
+        self._records = records
+        self._owner = None if owner_key is None else digest_of_key(owner_key)
+        self._callers: dict[str, Caller] = {}
+        self._had_keys = False
+        self._spent: dict[str, Spent] = {}
+        self._unsaved: dict[str, Spent] = {}
+        self._month = ""
+        self._budgets: dict[str, float] = {}
+        self.failure: StoreError | None = None
+        """Why the records could not be read or written last time."""
+        self._load(*self._read())
+
+    @property
+    def needs_key(self) -> bool:
+        """Is a key asked for? Once there was one, always: revoking the last one must not open the server."""
+        return self._owner is not None or self._had_keys
+
+    def caller(self, secret: str | None) -> Caller:
+        """Who asks.
+
+        Raises:
+            Refusal: 401 for a missing, unknown or revoked key.
+        """
+        if not self.needs_key:
+            return ANYBODY
+        if not secret:
+            raise Refusal(
+                401,
+                "missing_api_key",
+                "this server needs a key",
+                hint="Send it as Authorization: Bearer KEY or x-api-key: KEY",
+            )
+        # Equal digests are found by hash, not by comparing secrets: time tells nothing about a key.
+        digest = digest_of_key(secret)
+        if self._owner is not None and hmac.compare_digest(digest, self._owner):
+            return OWNER
+        known = self._callers.get(digest)
+        if known is None:
+            raise Refusal(401, "invalid_api_key", "this key is unknown or was revoked")
+        return known
+
+    def admit(self, caller: Caller) -> None:
+        """Count one request of the caller.
+
+        Raises:
+            Refusal: 429 above its rate, or when its month is used up.
+        """
+        rate = caller.limits.requests_per_minute
+        if rate is not None:
+            now = time.monotonic()
+            grown = caller.allowance + (now - caller.counted_at) * rate / 60
+            caller.allowance, caller.counted_at = min(grown, max(1.0, rate)), now
+            if caller.allowance < 1:
+                raise Refusal(
+                    429,
+                    "rate_limit_exceeded",
+                    f"key {caller.name!r} may make {rate:g} requests a minute",
+                    retry_after_s=(1 - caller.allowance) * 60 / rate,
+                )
+            caller.allowance -= 1
+        self._within(caller.scope, caller.limits.month_at_most_usd, f"key {caller.name!r}")
+
+    def allow(self, caller: Caller, feature: str, model: str) -> None:
+        """May this caller have this feature or model, now?
+
+        Raises:
+            Refusal: 403 outside of the key's features, 429 when the feature's month is used up.
+        """
+        allowed = caller.limits.features
+        if allowed and (feature or model) not in allowed:
+            raise Refusal(
+                403,
+                "not_allowed",
+                f"key {caller.name!r} may not use {(feature or model)[:200]!r}",
+                hint=f"It may use: {', '.join(allowed)}.",
+            )
+        if feature:
+            self._within(f"feature:{feature}", self._budgets.get(feature), f"feature {feature!r}")
+
+    def limited(self, caller: Caller, feature: str) -> bool:
+        """Is there a limit in USD on what this caller or this feature spends?"""
+        return caller.limits.month_at_most_usd is not None or feature in self._budgets
+
+    def limit_features(self, budgets: Mapping[str, float]) -> None:
+        """USD a month by feature (``month_at_most`` of the contracts)."""
+        self._budgets = dict(budgets)
+
+    def spend(self, caller: Caller, feature: str, cost_usd: float) -> None:
+        """Count what a request cost."""
+        spent = Spent(cost_usd, 1)
+        for scope in (caller.scope, f"feature:{feature}") if feature else (caller.scope,):
+            self._unsaved[scope] = self._unsaved.get(scope, _NOTHING) + spent
+
+    def spent(self, scope: str) -> float:
+        """USD this month, what is not saved yet included."""
+        return self._spent.get(scope, _NOTHING).cost_usd + self._unsaved.get(scope, _NOTHING).cost_usd
+
+    async def keep_current(self) -> None:
+        """Exchange with the records for ever; a failure is kept in ``failure`` and tried again."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            await self.exchange()
+
+    async def exchange(self) -> None:
+        """Save what was spent; read keys and what others spent."""
+        unsaved, self._unsaved = self._unsaved, {}
+        try:
+            found = await asyncio.to_thread(self._exchanged, unsaved)
+        except StoreError as error:
+            for scope, spent in unsaved.items():
+                self._unsaved[scope] = self._unsaved.get(scope, _NOTHING) + spent
+            if self.failure is None:
+                _log.error("keys and spend are not up to date: %s", error)
+            self.failure = error
+            return
+        self.failure = None
+        self._load(*found)
+
+    def _exchanged(self, unsaved: Mapping[str, Spent]) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
+        # what is spent around midnight of a month's last day counts for the month in which it is saved
+        self._records.spend.add(month_of(time.time()), unsaved)
+        return self._read()
+
+    def _read(self) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
+        month = month_of(time.time())
+        return self._records.keys.list(), month, self._records.spend.month(month)
+
+    def _load(self, keys: tuple[AccessKey, ...], month: str, spent: dict[str, Spent]) -> None:
+        self._had_keys = self._had_keys or bool(keys)
+        known = {caller.id: caller for caller in self._callers.values()}
+        self._callers = {
+            key.digest: known.get(key.id)
+            or Caller(
+                key.id,
+                key.name,
+                key.limits,
+                f"key:{key.id}",
+                max(1.0, key.limits.requests_per_minute or 0.0),
+                time.monotonic(),
+            )
+            for key in keys
+            if key.revoked_at is None
+        }
+        self._month, self._spent = month, spent
+
+    def _within(self, scope: str, budget: float | None, who: str) -> None:
+        if budget is not None and self.spent(scope) >= budget:
+            raise Refusal(
+                429,
+                "insufficient_quota",
+                f"{who} has spent its {budget:g} USD of {self._month}",
+                hint="Raise the limit, or wait for the next month.",
+                final=True,
+            )
+
+
+_NOTHING = Spent()

@@ -1,0 +1,302 @@
+"""The gateway: an RSGI application. What it does not know goes to the control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from shiftright.errors import Error
+from shiftright.gateway import asgi, body, features
+from shiftright.gateway.access import Access, Caller
+from shiftright.gateway.calls import Calls
+from shiftright.gateway.passing import Endpoint, Passing
+from shiftright.gateway.refusal import Refusal
+from shiftright.gateway.routing import Route, Router
+from shiftright.gateway.spans import Record, ids_of
+from shiftright.gateway.upstream import Upstreams
+from shiftright.store.intake import Intake
+
+_log = logging.getLogger("shiftright.gateway")
+_WATCH_AFTER_S = 0.25
+_LOOK_EVERY_S = 1.0
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+_ENDPOINTS = {
+    "/v1/chat/completions": Endpoint("openai", "chat", "/chat/completions"),
+    "/v1/completions": Endpoint("openai", "chat", "/completions"),
+    "/v1/responses": Endpoint("openai", "chat", "/responses"),
+    "/v1/embeddings": Endpoint("openai", "embeddings", "/embeddings"),
+    "/v1/messages": Endpoint("anthropic", "chat", "/v1/messages"),
+    "/v1/messages/count_tokens": Endpoint("anthropic", "other", "/v1/messages/count_tokens"),
+}
+
+
+class Gateway:
+    """One process's data plane. ``start`` before the first request, ``close`` after the last.
+
+    Args:
+        control: makes the ASGI application for every other path, on a thread: its libraries take most of a second,
+            for which a user's first request need not wait.
+        feedback_key: signs what lets a browser give feedback on an answer (improve.tokens.secret).
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        access: Access,
+        intake: Intake,
+        control: Callable[[], asgi.Application],
+        feedback_key: bytes,
+    ) -> None:
+        self.router = router
+        self.access = access
+        self.intake = intake
+        self.requests = 0
+        self.active = 0
+        self._control = control
+        self._feedback_key = feedback_key
+        self._controlling: asyncio.Task[asgi.Lifespan | None] | None = None
+        self._upstreams = Upstreams()
+        self._passing = Passing(self._upstreams, router.configuration.cache_s)
+        self._calls = Calls()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.router.refresh)
+        self.access.limit_features(features.budgets(self.router.features))
+        self._tasks = [
+            asyncio.create_task(self.access.keep_current()),
+            asyncio.create_task(self._follow_contracts()),
+        ]
+        self._controlling = asyncio.create_task(self._start_control())
+
+    async def close(self) -> None:
+        """Save what was spent and end what is open; requests under way are to be over."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.access.exchange()
+        if self._controlling is not None and (lifespan := await self._controlling) is not None:
+            await lifespan.end()
+        await self._calls.close()
+        await self._upstreams.close()
+
+    async def __rsgi__(self, scope: Any, proto: Any) -> None:
+        path = scope.path
+        endpoint = _ENDPOINTS.get(path)
+        self.active += 1
+        try:
+            if endpoint is not None and scope.method == "POST":
+                await self._answer(endpoint, scope, proto)
+            elif path == "/v1/traces":
+                await self._take_traces(scope, proto)
+            elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features")):
+                await self._answer(Endpoint("openai", "feature", path), scope, proto)
+            else:
+                assert self._controlling is not None
+                lifespan = await asyncio.shield(self._controlling)
+                if lifespan is None:
+                    proto.response_str(
+                        503, [("content-type", "text/plain")], "The pages could not be started.\n"
+                    )
+                else:
+                    await asgi.serve(lifespan, scope, proto)
+        finally:
+            self.active -= 1
+
+    async def _answer(self, endpoint: Endpoint, scope: Any, proto: Any) -> None:
+        """Any request of the data plane: whatever comes of it, there is an answer and a root span."""
+        self.requests += 1
+        given = dict(scope.headers.items())
+        # the caller's own trace is continued once it is known who calls
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        watching: list[asyncio.Task[None]] = []
+        # Nearly every answer is there before it is worth a task to see whether its client still waits.
+        timer = loop.call_later(
+            _WATCH_AFTER_S, lambda: watching.append(loop.create_task(_watch(proto, task)))
+        )
+        caller: Caller | None = None
+        try:
+            caller = self._caller(given, record)
+            if endpoint.operation == "feature":
+                await self._list_or_call(endpoint.path, scope, proto, record, caller)
+            else:
+                await self._ask(endpoint, given, scope, proto, record, caller)
+        except Refusal as refusal:
+            _refuse(refusal, endpoint, proto, record)
+        except asyncio.CancelledError:
+            record.error, record.status = "the client went before the answer was complete", 499
+        except Exception as error:  # noqa: BLE001 - the last place where it becomes an answer and a span
+            if type(error).__name__ == "RSGIProtocolClosed":
+                record.error, record.status = "the client went before the answer was complete", 499
+            else:
+                _log.exception("a request failed")
+                failed = Refusal(500, "internal_error", f"the gateway failed ({type(error).__name__})")
+                _refuse(failed, endpoint, proto, record)
+        finally:
+            timer.cancel()
+            for each in watching:
+                each.cancel()
+            if record.operation != "other" or record.error is not None:
+                self.intake.offer([record.row(), *record.children])
+            if caller is not None:
+                self.access.spend(caller, record.feature, record.charged_usd)
+
+    def _caller(self, given: Mapping[str, str], record: Record) -> Caller:
+        authorization = given.get("authorization", "")
+        secret = authorization[7:] if authorization[:7].lower() == "bearer " else given.get("x-api-key")
+        if not self.access.needs_key:
+            _refuse_strange_pages(given)
+        caller = self.access.caller(secret)
+        record.ids = ids_of(given.get("traceparent"), self._feedback_key)
+        record.key = caller.name
+        self.access.admit(caller)
+        return caller
+
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        given: Mapping[str, str],
+        scope: Any,
+        proto: Any,
+        record: Record,
+        caller: Caller,
+    ) -> None:
+        data = await body.read(scope, proto)
+        asked = body.decode(data)
+        record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
+        record.user, record.session = asked.user or "", given.get("x-session-id", "")
+        route = self.router.route(asked.model)
+        record.feature, record.variant = route.feature, route.variant_name
+        self.access.allow(caller, route.feature, asked.model)
+        if self.access.limited(caller, route.feature):
+            _refuse_unpriced(route)
+        if route.targets and all(
+            each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
+        ):
+            await self._passing.answer(
+                endpoint, route, data, asked, given, not self.access.needs_key, proto, record
+            )
+            return
+        if endpoint.path not in ("/chat/completions", "/v1/messages"):
+            raise Refusal(
+                400,
+                "not_supported",
+                f"{asked.model!r} cannot be asked like this",
+                hint="This path needs a model whose provider has it; use /v1/chat/completions or /v1/messages.",
+            )
+        from shiftright.gateway import translation
+
+        await translation.answer(endpoint.dialect, route, data, self._calls, proto, record)
+
+    async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
+        if path.startswith("/v1/features/") and scope.method == "POST":
+            data = await body.read(scope, proto)
+            await features.call(
+                path, scope, data, self.router, self.access, caller, self._calls, proto, record
+            )
+            return
+        record.operation = "other"
+        if scope.method != "GET":
+            raise Refusal(405, "method_not_allowed", f"{scope.method} is no method of {path}")
+        found = await features.describe(path, scope, self.router, self._calls)
+        proto.response_bytes(
+            200,
+            [("content-type", "application/json"), *record.ids.headers],
+            msgspec.json.encode(found),
+        )
+
+    async def _start_control(self) -> asgi.Lifespan | None:
+        try:
+            lifespan = asgi.Lifespan(await asyncio.to_thread(self._control))
+            await lifespan.start()
+        except Exception:  # noqa: BLE001 - told at once; what passes through goes on without pages
+            _log.exception("API and pages could not be started")
+            return None
+        return lifespan
+
+    async def _take_traces(self, scope: Any, proto: Any) -> None:
+        from shiftright.gateway.ingest import ingest
+
+        given = dict(scope.headers.items())
+        endpoint = Endpoint("openai", "other", scope.path)
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
+        try:
+            self._caller(given, record)
+        except Refusal as refusal:
+            _refuse(refusal, endpoint, proto, record)
+            return
+        await ingest(scope, proto, self.intake)
+
+    async def _follow_contracts(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                changed = await asyncio.to_thread(self.router.refresh)
+            except (OSError, Error) as error:
+                _log.warning("contracts could not be read again: %s", error)
+                continue
+            if changed:
+                self.access.limit_features(features.budgets(self.router.features))
+
+
+def _refuse(refusal: Refusal, endpoint: Endpoint, proto: Any, record: Record) -> None:
+    record.error, record.status = record.error or refusal.message, refusal.status
+    trace_id = record.ids.trace_id
+    ids = record.ids.headers
+    if refusal.status in (401, 403):
+        # who may not ask may not speak about a trace either, least of all one that it named itself
+        ids = [header for header in ids if header[0] != "x-feedback-token"]
+    headers = [*refusal.headers(), *ids]
+    proto.response_bytes(refusal.status, headers, refusal.body(endpoint.dialect, trace_id))
+
+
+def _refuse_unpriced(route: Route) -> None:
+    for target in route.targets:
+        if target.price.expected(1, None) is None:
+            raise Refusal(
+                403, "unknown_price", f"{target.name} has no known price, and what is spent here is limited in USD",
+                hint="Ask it through a feature whose variant names its price, or remove the limit.",
+                final=True,
+            )  # fmt: skip
+
+
+def _refuse_strange_pages(given: Mapping[str, str]) -> None:
+    """Without keys a page in the user's browser could spend the user's money: it shows by its origin or its host."""
+    host = given.get("host", "localhost")
+    origin = given.get("origin")
+    foreign = origin is not None and not is_loopback(_name_of(origin.partition("://")[2]))
+    if foreign or not is_loopback(_name_of(host)):
+        raise Refusal(
+            403, "not_allowed", "a server without keys answers to this machine only",
+            hint="Make a key: shiftright key create NAME",
+        )  # fmt: skip
+
+
+def is_loopback(host: str) -> bool:
+    """Is this address or name reached from this machine only?"""
+    if host in LOOPBACK:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name, and anybody may have it point here
+
+
+def _name_of(address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    return host if colon and port.isdecimal() else address
+
+
+async def _watch(proto: Any, task: asyncio.Task[Any] | None) -> None:
+    await proto.client_disconnect()
+    if task is not None:
+        task.cancel()

@@ -1,0 +1,121 @@
+"""Features called on live traffic, on an event loop of their own: their code, and the import of the libraries
+behind it, never holds up the requests that only pass through."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from shiftright.core.answer import Answer
+from shiftright.core.spec import Spec, Variant
+
+T = TypeVar("T")
+
+
+class Calls:
+    """A thread with an event loop; features are loaded on it once, and called on it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._loaded: dict[tuple[str, str], tuple[Spec, Any]] = {}
+        self._models: dict[tuple[str, str], Any] = {}
+        self._open = AsyncExitStack()
+        self._loading = asyncio.Lock()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="shiftright-features", daemon=True
+        )
+        self._thread.start()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine run on the features' loop; cancelled with its caller."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def call(self, spec: Spec, variant: Variant, value: Any, trace_id: str) -> Answer:
+        """One answer of a feature.
+
+        Raises:
+            Error: what no call can get past: a broken contract, no credentials.
+        """
+        return await self.run(self._call(spec, variant, value, trace_id))
+
+    async def describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
+        """JSON Schemas of what a feature takes and gives; None where its code does not say."""
+        return await self.run(self._describe(spec, variant))
+
+    async def model(self, name: str, base_url: str) -> Any:
+        """A pydantic-ai model with its connections kept open; for coroutines on this loop.
+
+        Raises:
+            Error: there is no such model, or no key for it.
+        """
+        from shiftright.models.naming import resolve
+
+        key = name, base_url
+        async with self._loading:
+            if key not in self._models:
+                made = await asyncio.to_thread(
+                    resolve, name, settings={"base_url": base_url} if base_url else {}
+                )
+                self._models[key] = await self._open.enter_async_context(made)
+        return self._models[key]
+
+    async def close(self) -> None:
+        await self.run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join)
+        self._loop.close()
+
+    async def _call(self, spec: Spec, variant: Variant, value: Any, trace_id: str) -> Answer:
+        from shiftright.features.call import call
+
+        loaded = await self._load(spec, variant)
+        return await call(loaded, value, case_id=trace_id, timeout_s=_longest_s(spec))
+
+    async def _describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
+        from shiftright.features.signature import input_schema
+
+        loaded = await self._load(spec, variant)
+        return {
+            "feature": spec.feature,
+            "variant": variant.name,
+            "purpose": spec.purpose,
+            "input": input_schema(loaded.input_type),
+            "output": loaded.output_schema,
+        }
+
+    async def _load(self, spec: Spec, variant: Variant) -> Any:
+        from shiftright.features.loading import load
+
+        key = spec.feature, variant.name
+        async with self._loading:
+            known = self._loaded.get(key)
+            if known is not None and known[0] is spec:
+                return known[1]
+            loaded = await asyncio.to_thread(load, spec, variant)
+            self._loaded[key] = spec, loaded
+        if known is not None:
+            await known[1].close()
+        return loaded
+
+    async def _close(self) -> None:
+        loaded, self._loaded = self._loaded, {}
+        for _, each in loaded.values():
+            await each.close()
+        await self._open.aclose()
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+
+def _longest_s(spec: Spec) -> float | None:
+    """Seconds one call may take: the tightest ``each_at_most`` of a latency check."""
+    bounds = [
+        clause.bound
+        for check in spec.checks
+        if check.score == "latency" and (clause := check.clause("each_at_most")) is not None
+    ]
+    return min(bounds, default=None)

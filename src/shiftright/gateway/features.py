@@ -1,0 +1,138 @@
+"""Features over HTTP: listed, described, called with plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from shiftright.core.answer import Answer, Failure
+from shiftright.core.spec import Spec, Variant
+from shiftright.errors import Error
+from shiftright.gateway.access import Access, Caller
+from shiftright.gateway.calls import Calls
+from shiftright.gateway.refusal import Refusal, malformed
+from shiftright.gateway.routing import Router
+from shiftright.gateway.spans import Record, rows_of
+
+_STATUS = {"timeout": 504, "provider": 502, "refused": 502, "malformed": 502, "model": 502}
+
+
+async def describe(path: str, scope: Any, router: Router, calls: Calls) -> dict[str, Any]:
+    """What a GET tells: all models, all features, or one feature with its schemas.
+
+    Raises:
+        Refusal: 404.
+    """
+    if path == "/v1/models":
+        return {"object": "list", "data": [_model(name) for name in _names(router)]}
+    if path.startswith("/v1/models/"):
+        name = unquote(path.removeprefix("/v1/models/"))
+        router.route(name)
+        return _model(name)
+    name = unquote(path.removeprefix("/v1/features").strip("/"))
+    if name:
+        spec, variant = router.feature(name, _variant(scope))
+        try:
+            return await calls.describe(spec, variant)
+        except Error as error:
+            raise Refusal(500, error.code, f"{name} cannot be loaded: {error}") from error
+    return {
+        "data": [
+            {"feature": spec.feature, "purpose": spec.purpose, "variants": list(spec.variants)}
+            for spec in router.features.values()
+        ]
+    }
+
+
+async def call(
+    path: str,
+    scope: Any,
+    data: bytes,
+    router: Router,
+    access: Access,
+    caller: Caller,
+    calls: Calls,
+    proto: Any,
+    record: Record,
+) -> None:
+    """``POST /v1/features/NAME[?variant=]``: the feature's input as JSON there, its output as JSON back.
+
+    Raises:
+        Refusal: before anything was sent.
+    """
+    name = unquote(path.removeprefix("/v1/features/"))
+    record.feature = name[:200]
+    spec, variant = router.feature(name, _variant(scope))
+    record.variant = variant.name
+    access.allow(caller, spec.feature, "")
+    try:
+        value = msgspec.json.decode(data)
+        record.input = data.decode("utf-8")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        raise malformed(f"the body cannot be read: {cause}") from None
+    answer = await ask(spec, variant, value, calls, record)
+    document = {
+        "output": answer.output,
+        "trace_id": record.ids.trace_id,
+        "variant": variant.name,
+        "cost_usd": answer.cost_usd,
+    }
+    headers = [("content-type", "application/json"), *record.ids.headers]
+    proto.response_bytes(200, headers, msgspec.json.encode(document))
+
+
+async def ask(spec: Spec, variant: Variant, value: Any, calls: Calls, record: Record) -> Answer:
+    """The feature's answer, noted in the record.
+
+    Raises:
+        Refusal: the call failed; what exactly is in the record, places in the feature's code included.
+    """
+    record.operation = "feature"
+    try:
+        answer = await calls.call(spec, variant, value, record.ids.trace_id)
+    except Error as error:
+        record.error = str(error)
+        raise Refusal(
+            500, error.code, f"{spec.feature} cannot be called: {error.message}", final=True
+        ) from error
+    record.charged_usd = answer.spent_usd or 0.0
+    record.children = rows_of(record, answer.spans)
+    if answer.failure is not None:
+        raise _failed(spec.feature, answer.failure, record)
+    record.output = msgspec.json.encode(answer.output).decode()
+    return answer
+
+
+def _failed(feature: str, failure: Failure, record: Record) -> Refusal:
+    record.error = f"{failure.kind}: {failure.message}"
+    status = _STATUS.get(failure.kind, 500)
+    said = f"{feature} failed" if failure.kind == "feature" else f"{feature} failed: {failure.message}"
+    return Refusal(status, failure.kind, said, hint=f"See trace {record.ids.trace_id}.")
+
+
+def budgets(features: Mapping[str, Spec]) -> dict[str, float]:
+    """USD a month by feature: the smallest ``month_at_most`` of its checks."""
+    found: dict[str, float] = {}
+    for name, spec in features.items():
+        limits = [check.month_at_most_usd for check in spec.checks if check.month_at_most_usd is not None]
+        if limits:
+            found[name] = min(limits)
+    return found
+
+
+def _names(router: Router) -> list[str]:
+    names = []
+    for name, spec in sorted(router.features.items()):
+        names += [name, *(f"{name}@{variant}" for variant in spec.variants)]
+    return names
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "shiftright"}
+
+
+def _variant(scope: Any) -> str | None:
+    return next(iter(parse_qs(scope.query_string).get("variant", ())), None)

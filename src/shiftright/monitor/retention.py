@@ -1,0 +1,119 @@
+"""How long traces are kept: each feature's ``data: {keep}``, the company's, and a bound on bytes.
+
+``shiftright.yaml`` in the project's root may say
+
+data: {keep: 90 days}                  # traces of no contract, or of one that names no time of its own
+telemetry: {keep_bytes: 5000000000}    # all traces together; 20 GB unless set
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from shiftright import spec as specs
+from shiftright.core.yaml_text import Map, decode, parse
+from shiftright.errors import Error, SpecError
+from shiftright.spec.values import duration
+from shiftright.store.telemetry import TelemetryStore
+
+FILE_NAME = "shiftright.yaml"
+KEEP_BYTES = 20_000_000_000
+EVERY_S = 3600.0
+
+_log = logging.getLogger("shiftright.telemetry")
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """``features``: seconds by feature. ``others_s``: seconds that every trace is kept at most, the longest that anyone
+    asks for; None: no such limit."""
+
+    features: Mapping[str, float] = {}
+    others_s: float | None = None
+    keep_bytes: int = KEEP_BYTES
+
+
+def retention(root: Path) -> Retention:
+    """What the contracts under ``root`` and its ``shiftright.yaml`` say.
+
+    Raises:
+        SpecError: ``shiftright.yaml`` cannot be read.
+    """
+    company, keep_bytes = _company(root / FILE_NAME)
+    features: dict[str, float] = {}
+    for path in specs.discover(root):
+        try:
+            spec = specs.load(path)
+        except Error as error:
+            # It may ask for a longer time, and what is forgotten does not come back.
+            _log.warning("how long to keep traces is not known of one contract: %s", error)
+            company = None
+            continue
+        if (keep := spec.data.get("keep")) is not None:
+            # of two contracts of one name, the shorter promise
+            features[spec.feature] = min(keep, features.get(spec.feature, keep))
+    others = None if company is None else max((company, *features.values()))
+    return Retention(features, others, keep_bytes)
+
+
+def prune(telemetry: TelemetryStore, kept: Retention, now_ns: int) -> int:
+    """Forget what is older, then what is too much; returns how many spans. Blocks on the store.
+
+    A trace of several features is forgotten when the first of their times is over.
+    """
+    forgotten = 0
+    for feature, keep_s in kept.features.items():
+        forgotten += telemetry.prune(older_than_ns=now_ns - int(keep_s * 1e9), feature=feature)
+    edge = None if kept.others_s is None else now_ns - int(kept.others_s * 1e9)
+    return forgotten + telemetry.prune(older_than_ns=edge, keep_bytes=kept.keep_bytes)
+
+
+async def keep_pruning(root: Path, telemetry: TelemetryStore, every_s: float = EVERY_S) -> None:
+    """At once and then every hour, for ever, on a thread; what cannot be done now is tried again."""
+    while True:
+        try:
+            forgotten = await asyncio.to_thread(lambda: prune(telemetry, retention(root), time.time_ns()))
+        except (Error, OSError) as error:
+            _log.error("old traces could not be forgotten: %s", error)
+        else:
+            if forgotten:
+                _log.info("%d spans were forgotten: their time was over, or their room was needed", forgotten)
+        await asyncio.sleep(every_s)
+
+
+def _company(file: Path) -> tuple[float | None, int]:
+    """Seconds and bytes."""
+    if not file.is_file():
+        return None, KEEP_BYTES
+    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
+    data = document.get("data") if isinstance(document, Map) else None
+    telemetry = document.get("telemetry") if isinstance(document, Map) else None
+    keep = _keep(data) if isinstance(data, Map) and "keep" in data else None
+    return keep, _bytes(telemetry) if isinstance(telemetry, Map) else KEEP_BYTES
+
+
+def _keep(data: Map) -> float:
+    try:
+        return duration(data["keep"])
+    except ValueError as cause:
+        mark = data.marks["keep"]
+        hint = "Write data: {keep: 30 days}"
+        raise SpecError(f"data.keep: {cause}", file=mark.file, line=mark.line, hint=hint) from None
+
+
+def _bytes(telemetry: Map) -> int:
+    for name, value in telemetry.items():
+        mark = telemetry.marks[name]
+        if name != "keep_bytes":
+            message, hint = f"telemetry: unknown key {name!r}", "Known: keep_bytes."
+        elif isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            message, hint = "telemetry.keep_bytes is no number of bytes", f"Write keep_bytes: {KEEP_BYTES}"
+        else:
+            continue
+        raise SpecError(message, file=mark.file, line=mark.line, hint=hint)
+    return int(telemetry.get("keep_bytes", KEEP_BYTES))

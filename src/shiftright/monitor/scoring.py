@@ -1,0 +1,164 @@
+"""Scores of finished traces: by the contract's own scorers, within the month's budget, kept in the records."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from shiftright.core.answer import Answer, Failure
+from shiftright.core.case import Case
+from shiftright.core.score import Score
+from shiftright.core.spec import Check
+from shiftright.core.trace import SpanRow
+from shiftright.errors import CapReached, UsageError
+from shiftright.models.budget import Budget
+from shiftright.monitor.checks import LiveScoring
+from shiftright.monitor.sampling import DEFAULT_MONTH_USD
+from shiftright.store import Records
+from shiftright.store.rows import ReviewKind, ScoreRow
+from shiftright.store.spend import Spent, month_of
+from shiftright.store.telemetry import TelemetryStore
+from shiftright.tracing.exchange import Exchange, exchange
+
+JUDGED_AT_ONCE = 4
+MOST_LOW_SCORES = 25
+"""Reviews of low scores open at a time and feature: an inbox that nobody can empty is not read."""
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """A trace to score. ``spans`` are those at hand, none where it is to be read. ``sampled``: it was drawn, so its
+    scores may enter a mean; a ``complaint`` is scored without being drawn."""
+
+    feature: str
+    trace_id: str
+    spans: tuple[SpanRow, ...] = ()
+    sampled: bool = False
+    complaint: bool = False
+
+
+class Scored(msgspec.Struct, frozen=True):
+    traces: int = 0
+    cost_usd: float = 0.0
+
+
+class Scorekeeper:
+    """Scores batches of traces. ``paused`` says, by feature, why its traces are not judged at present."""
+
+    def __init__(self, records: Records, telemetry: TelemetryStore) -> None:
+        self._records, self._telemetry = records, telemetry
+        self.paused: dict[str, str] = {}
+
+    async def score(self, batch: Sequence[tuple[Finished, LiveScoring]]) -> Scored:
+        """Scores, and keeps them in one transaction.
+
+        Raises:
+            StoreError: when they cannot be kept.
+        """
+        budgets = self._budgets({scoring.spec.feature: scoring for _, scoring in batch})
+        together = asyncio.Semaphore(JUDGED_AT_ONCE)
+        found = await asyncio.gather(
+            *(self._trace(trace, scoring, budgets[trace.feature], together) for trace, scoring in batch)
+        )
+        rows = [row for each in found for row in each]
+        self._records.scores.add(rows)
+        spent = {
+            f"judge:{name}": Spent(budget.spent_usd, budget.calls)
+            for name, budget in budgets.items()
+            if budget.calls
+        }
+        self._records.spend.add(month_of(time.time()), spent)
+        return Scored(len(batch), sum(each.cost_usd for each in spent.values()))
+
+    def _budgets(self, scorings: dict[str, LiveScoring]) -> dict[str, Budget]:
+        """What is left of the month for each feature."""
+        month = month_of(time.time())
+        spent = self._records.spend.month(month)
+        budgets = {}
+        for name, scoring in scorings.items():
+            limit = float(scoring.spec.live.get("month_at_most", DEFAULT_MONTH_USD))
+            used = spent.get(f"judge:{name}", Spent()).cost_usd
+            budgets[name] = Budget(max_cost_usd=max(limit - used, 0.0))
+            self.paused.pop(name, None)
+        return budgets
+
+    async def _trace(
+        self, trace: Finished, scoring: LiveScoring, budget: Budget, together: asyncio.Semaphore
+    ) -> list[ScoreRow]:
+        spans = trace.spans
+        told = exchange(spans)
+        if told is None or (told.output is None and told.error is None):
+            # what came in this batch does not tell it; earlier ones may
+            told = exchange(await asyncio.to_thread(self._telemetry.trace, trace.trace_id))
+        if told is None:
+            return []
+        at = max((span.end_ns for span in spans), default=0) / 1e9 or time.time()
+        case, answer = _case(told), _answer(told)
+        rows = []
+        if not trace.complaint:
+            scores = await scoring.scoring(scoring.cheap).score(case, answer)
+            rows += [_row(told, trace, score, at, "") for score in scores.values()]
+        if (trace.sampled or trace.complaint) and scoring.asking:
+            async with together:
+                rows += await self._asked(told, trace, scoring, budget, case, answer, at)
+        return rows
+
+    async def _asked(
+        self,
+        told: Exchange,
+        trace: Finished,
+        scoring: LiveScoring,
+        budget: Budget,
+        case: Case,
+        answer: Answer,
+        at: float,
+    ) -> list[ScoreRow]:
+        try:
+            scores = await scoring.scoring(scoring.asking, budget).score(case, answer)
+        except (CapReached, UsageError) as error:
+            limit = scoring.spec.live.get("month_at_most", DEFAULT_MONTH_USD)
+            self.paused[trace.feature] = f"the month's {limit:g} USD for judging are spent: {error.message}"
+            return []
+        for check in scoring.asking:
+            self._review(check, scores[check.name], told, trace)
+        author = "complaint" if trace.complaint else ""
+        return [_row(told, trace, score, at, author) for score in scores.values()]
+
+    def _review(self, check: Check, score: Score, told: Exchange, trace: Finished) -> None:
+        """A person looks where a judge finds fault, and where it sees none though the user complains."""
+        if check.score != "judge" or score.value is None or told.error is not None:
+            return
+        low = score.value < 0.5
+        if low == trace.complaint:
+            return
+        kind: ReviewKind = "low_score" if low else "disagreement"
+        reviews = self._records.reviews
+        if reviews.counts(trace.feature).get((trace.feature, kind, "open"), 0) >= MOST_LOW_SCORES:
+            return
+        said = {"check": check.name, "value": score.value, "explanation": score.explanation}
+        subject = {**told.subject(), "scores": [said]}
+        reviews.open(kind, subject, feature=trace.feature, trace_id=trace.trace_id)
+
+
+def _case(told: Exchange) -> Case:
+    return Case(told.trace_id, input=told.value)
+
+
+def _answer(told: Exchange) -> Answer:
+    failure = None if told.error is None else Failure("feature", told.error)
+    output = None if failure else told.output
+    return Answer(output, failure, cost_usd=told.cost_usd, latency_s=told.latency_s)
+
+
+def _row(told: Exchange, trace: Finished, score: Score, at: float, author: str) -> ScoreRow:
+    return ScoreRow(
+        trace_id=trace.trace_id,
+        feature=trace.feature,
+        variant=told.variant,
+        score=score,
+        # a sender's clock may be ahead: a score of tomorrow would be in no window of today
+        created_at=min(at, time.time()),
+        author=author,
+    )

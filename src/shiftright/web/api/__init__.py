@@ -1,0 +1,16 @@
+"""The REST API, one file per noun."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from shiftright.web.api import costs, export, features, feedback, health, reviews, runs, traces
+from shiftright.web.site import Site
+
+__all__ = ["routers"]
+
+
+def routers(site: Site) -> tuple[APIRouter, ...]:
+    return tuple(
+        part.router(site) for part in (health, traces, features, runs, costs, export, reviews, feedback)
+    )

@@ -1,0 +1,50 @@
+"""``/api/runs``: what evals decided, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+
+from shiftright.errors import UsageError
+from shiftright.evals.report.gather import RunReport, gather
+from shiftright.store.rows import RunRow
+from shiftright.web.api.described import answer, answers
+from shiftright.web.api.traces import Text
+from shiftright.web.problems import NotFound
+from shiftright.web.site import Site
+
+
+class Runs(msgspec.Struct):
+    """Newest first."""
+
+    data: tuple[RunRow, ...]
+    next_cursor: str | None = None
+
+
+def router(site: Site) -> APIRouter:
+    router = APIRouter(prefix="/api/runs", tags=["runs"])
+
+    @router.get("", responses=answers(Runs), response_class=Response)
+    def list_runs(feature: Text = None, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+        """The newest first."""
+        return answer(Runs(tuple(site.records.runs.list(feature or None, limit=limit))))
+
+    @router.get("/{run_id}", responses=answers(RunReport, 404), response_class=Response)
+    def get_run(run_id: str) -> Response:
+        """One run as its report shows it: verdict, clauses, every case, evidence, cost and latency."""
+        return answer(report(site, run_id))
+
+    return router
+
+
+def report(site: Site, run_id: str) -> RunReport:
+    """
+    Raises:
+        NotFound: for an unknown run.
+    """
+    try:
+        return gather(run_id, site.settings, site.records)
+    except UsageError as error:
+        raise NotFound(error.message, hint=error.hint) from error

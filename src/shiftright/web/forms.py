@@ -1,0 +1,67 @@
+"""What a page's form sends: read within limits, and only with the token that the page was given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from shiftright.errors import UsageError
+from shiftright.web.sessions import equal, form_token
+from shiftright.web.site import Site
+
+FIELD = "token"
+MOST_FIELDS = 50
+
+
+class Form(msgspec.Struct, frozen=True):
+    """Fields by name; each is text."""
+
+    fields: dict[str, str]
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.fields.get(name, default)
+
+    def required(self, name: str) -> str:
+        """
+        Raises:
+            UsageError: when it is missing or empty.
+        """
+        value = self.fields.get(name, "")
+        if not value.strip():
+            raise UsageError(f"{name} is empty", hint="Fill it in and send the form again.")
+        return value
+
+
+def form(site: Site) -> Callable[[Request], Awaitable[Form]]:
+    """The dependency of every POST of a page.
+
+    Raises:
+        UsageError: when the token is missing or old, or a field is a file.
+    """
+
+    async def read(request: Request) -> Form:
+        async with request.form(max_files=0, max_fields=MOST_FIELDS) as sent:
+            fields = {name: value for name, value in sent.items() if not isinstance(value, UploadFile)}
+        given = fields.pop(FIELD, "") or request.headers.get("x-form-token", "")
+        if not equal(given, form_token(site, request.headers)):
+            raise UsageError(
+                "this form is not from a page of this server, or from one that was opened long ago",
+                hint="Load the page again and repeat.",
+            )
+        return Form(fields)
+
+    return read
+
+
+def input_of(text: str) -> Any:
+    """What was typed: JSON where it is an object, a list or a quoted text, else the text itself."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return text

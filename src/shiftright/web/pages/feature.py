@@ -1,0 +1,50 @@
+"""One feature: every check from dev to live, the candidate beside what is current, the money, the next action."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from shiftright.errors import Error
+from shiftright.evals.next_step import next_step_of
+from shiftright.web import rendering
+from shiftright.web.api.features import contract
+from shiftright.web.board import board, month
+from shiftright.web.pages.overview import Traffic, traffic
+from shiftright.web.site import Site
+
+RECENT_RUNS = 6
+RECENT_TRACES = 6
+
+
+def router(site: Site) -> APIRouter:
+    router = APIRouter(prefix="/features", include_in_schema=False)
+
+    @router.get("/{name}")
+    def one(request: Request, name: str) -> Response:
+        spec = contract(site, name)
+        if request.headers.get("hx-request-type") == "partial":
+            shown = board(site, spec)
+            return rendering.page(
+                site, request, "feature.html", block="board", spec=spec, board=shown, live=True
+            )
+        try:
+            following, problem = next_step_of(spec.path, site.settings, site.records), None
+        except Error as error:
+            following, problem = None, error
+        return rendering.page(
+            site,
+            request,
+            "feature.html",
+            spec=spec,
+            board=board(site, spec, live=False),
+            live=False,
+            next=following,
+            problem=problem,
+            month=month(site, spec),
+            traffic=traffic(site).get(spec.feature, Traffic()),
+            runs=site.records.runs.list(spec.feature, limit=RECENT_RUNS),
+            violations=site.records.reviews.list(feature=spec.feature, kind="violation", limit=10).data,
+            waiting=len(site.records.reviews.list(feature=spec.feature, limit=100).data),
+        )
+
+    return router

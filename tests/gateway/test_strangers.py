@@ -1,0 +1,49 @@
+"""What a caller may not do, with a key or without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shiftright.gateway.access import Access
+from shiftright.gateway.application import is_loopback
+from shiftright.gateway.configuration import configure
+from shiftright.gateway.refusal import Refusal
+from shiftright.gateway.routing import Router
+from shiftright.store import open_records
+from shiftright.store.keys import Limits
+
+
+@pytest.mark.parametrize(
+    "host", ["127.evil.com", "127.0.0.1.evil.com", "evil.com", "10.0.0.1", "0.0.0.0", ""]
+)
+def test_a_name_is_no_loopback_address(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "[::1]"])
+def test_loopback_addresses(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["http://127.0.0.1:1/internal#m", "https://a.example/v1#m", "recorded:/etc/passwd", "local:../x.gguf"],
+)
+def test_a_caller_names_no_address_and_no_file(tmp_path: Path, model: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        Router(tmp_path, configure(tmp_path, {})).route(model)
+    assert refused.value.status == 404
+
+
+def test_revoking_the_last_key_does_not_open_the_server(tmp_path: Path) -> None:
+    with open_records(f"sqlite:///{tmp_path / 'records.db'}") as records:
+        key, secret = records.keys.create("app", Limits())
+        access = Access(records, None)
+        assert access.caller(secret).name == "app"
+        records.keys.revoke(key.id)
+        assert Access(records, None).needs_key
+        with pytest.raises(Refusal) as refused:
+            Access(records, None).caller(None)
+    assert refused.value.status == 401
