@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from shiftright.core.answer import Usage
@@ -80,12 +80,7 @@ class Passing:
             )
             if self._answered_before(name, first, asked, proto, record):
                 return
-        try:
-            reply = await self._upstreams.ask(requests, stream=bool(asked.stream))
-        except asyncio.CancelledError:
-            # nobody waits for the answer any more, but its provider is paid all the same
-            record.charged_usd = route.targets[0].price.expected(len(record.input), None) or 0.0
-            raise
+        reply = await self._reply(requests, route, asked, record)
         target = route.targets[requests.index(reply.request)]
         record.provider, record.attempts = reply.request.provider.name, reply.attempts
         record.status = reply.status
@@ -111,6 +106,16 @@ class Passing:
                 _note(record, target, lambda: answers.read_whole(whole))
         if name and reply.status == 200 and record.error is None:
             self._kept.put(name, reply.headers, whole, cache_s)
+
+    async def _reply(
+        self, requests: Sequence[Request], route: Route, asked: body.Asked, record: Record
+    ) -> Reply:
+        try:
+            return await self._upstreams.ask(requests, stream=bool(asked.stream))
+        except asyncio.CancelledError:
+            # nobody waits for the answer any more, but its provider is paid all the same
+            record.charged_usd = route.targets[0].price.expected(len(record.input), None) or 0.0
+            raise
 
     def _answered_before(
         self, name: bytes, request: Request, asked: body.Asked, proto: Any, record: Record
