@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -60,19 +60,14 @@ async def serve(lifespan: Lifespan, scope: Any, proto: Any) -> None:
 class _Answer:
     def __init__(self, proto: Any) -> None:
         self._proto = proto
-        self._parts: AsyncIterator[bytes] | None = None
-        self._read = False
+        self._asked = False
         self._start: Message | None = None
         self._transport: Any = None
 
     async def receive(self) -> Message:
-        if not self._read:
-            # part by part: the application sees a body that is too large before all of it is in memory
-            if self._parts is None:
-                self._parts = aiter(self._proto)
-            part = await anext(self._parts, None)
-            self._read = part is None
-            return {"type": "http.request", "body": part or b"", "more_body": not self._read}
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": await self._proto(), "more_body": False}
         await self._proto.client_disconnect()
         return {"type": "http.disconnect"}
 
