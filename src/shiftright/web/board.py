@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from shiftright.core.counting import counted
 from shiftright.core.spec import Check, Clause, Spec
 from shiftright.core.verdict import CheckRow, LiveRow
 from shiftright.decisions import words
+from shiftright.decisions.units import Units
 from shiftright.evals.planning import PLANNED_FOR
 from shiftright.monitor import board as monitor
 from shiftright.store.rows import RunRow
@@ -101,7 +103,7 @@ def cell(check: Check, clause: Clause, row: CheckRow | LiveRow) -> Cell:
     interval = ""
     if row.interval is not None:
         ends = [words.quantity(clause.kind, end, check.score) for end in row.interval]
-        interval = f"{ends[0].removesuffix(' points').removesuffix(' point')} to {ends[1]}"
+        interval = f"{ends[0].removesuffix(' points').removesuffix(' point')} to {ends[1]} ({words.percent(row.level)})"
     target = bound(clause)
     points = [point for point in (row.estimate, target, *(row.interval or ())) if point is not None]
     margin = 0.08 * ((max(points) - min(points)) or 1.0)
@@ -109,13 +111,19 @@ def cell(check: Check, clause: Clause, row: CheckRow | LiveRow) -> Cell:
         said=words.quantity(clause.kind, row.estimate, check.score),
         verdict=row.verdict or "",
         interval=interval,
-        note=f"{row.n:,} {'traces' if isinstance(row, LiveRow) else words.units(row.n)}",
+        note=_counted(row),
         estimate=row.estimate,
         ends=row.interval,
         target=target,
         low=min(points) - margin,
         high=max(points) + margin,
     )
+
+
+def _counted(row: CheckRow | LiveRow) -> str:
+    if isinstance(row, LiveRow):
+        return counted(row.n, "trace")
+    return words.counted(Units(row.n, row.n if row.cases is None else row.cases))
 
 
 def bound(clause: Clause) -> float | None:
@@ -152,7 +160,7 @@ def _mean(values: list[float]) -> Cell:
     mean = sum(values) / len(values)
     return Cell(
         said=words.percent(mean),
-        interval=f"{words.percent(low)} to {words.percent(high)}",
+        interval=f"{words.percent(low)} to {words.percent(high)} ({words.percent(LEVEL)})",
         note=f"baseline on {len(values):,} {words.units(len(values))}",
         estimate=mean,
         ends=(low, high),
