@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from shiftright.core.loopback import is_loopback
 from shiftright.errors import StoreError, StoreInUse, UsageError
 from shiftright.settings import Settings
 
@@ -183,7 +184,7 @@ class App:
     def _access(self, host: str) -> Access:
         from shiftright import gateway
 
-        if self.settings.key is None and not gateway.is_loopback(host):
+        if self.settings.key is None and not is_loopback(host):
             raise UsageError(
                 f"{host} is reached from other machines, and nothing asks them for a key",
                 hint="Set SHIFTRIGHT_KEY: it opens the pages and the API. Keys for applications, which open neither: "

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shiftright.core.loopback import is_loopback
 from shiftright.gateway.access import Access
-from shiftright.gateway.application import is_loopback
 from shiftright.gateway.configuration import configure
 from shiftright.gateway.refusal import Refusal
 from shiftright.gateway.routing import Router

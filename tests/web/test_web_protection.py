@@ -116,7 +116,7 @@ def test_an_open_server_answers_to_loopback_names_only(served: Site) -> None:
     for host in ("evil.example", "127.0.0.1.evil.example:4000", "192.168.0.7"):
         client = TestClient(application(served), base_url=f"http://{host}")
         assert client.get("/api/traces").status_code == 403
-    for host in ("localhost:4000", "127.0.0.1:4000", "[::1]:4000"):
+    for host in ("localhost:4000", "127.0.0.1:4000", "127.0.0.2:4000", "[::1]:4000"):
         client = TestClient(application(served), base_url=f"http://{host}")
         assert client.get("/api/traces").status_code == 200
 

@@ -2,6 +2,5 @@
 
 from shiftright.gateway.access import Access as Access
 from shiftright.gateway.application import Gateway as Gateway
-from shiftright.gateway.application import is_loopback as is_loopback
 from shiftright.gateway.configuration import configure as configure
 from shiftright.gateway.routing import Router as Router

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from shiftright.core.loopback import hostname, is_loopback
 from shiftright.errors import Error
 from shiftright.gateway import asgi, body, features
 from shiftright.gateway.access import Access, Caller
@@ -25,7 +25,6 @@ from shiftright.store.intake import Intake
 _log = logging.getLogger("shiftright.gateway")
 _WATCH_AFTER_S = 0.25
 _LOOK_EVERY_S = 1.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 _ENDPOINTS = {
     "/v1/chat/completions": Endpoint("openai", "chat", "/chat/completions"),
@@ -273,27 +272,12 @@ def _refuse_strange_pages(given: Mapping[str, str]) -> None:
     """Without keys a page in the user's browser could spend the user's money: it shows by its origin or its host."""
     host = given.get("host", "localhost")
     origin = given.get("origin")
-    foreign = origin is not None and not is_loopback(_name_of(origin.partition("://")[2]))
-    if foreign or not is_loopback(_name_of(host)):
+    foreign = origin is not None and not is_loopback(hostname(origin.partition("://")[2]))
+    if foreign or not is_loopback(hostname(host)):
         raise Refusal(
             403, "not_allowed", "a server without keys answers to this machine only",
             hint="Make a key: shiftright key create NAME",
         )  # fmt: skip
-
-
-def is_loopback(host: str) -> bool:
-    """Is this address or name reached from this machine only?"""
-    if host in LOOPBACK:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False  # a name, and anybody may have it point here
-
-
-def _name_of(address: str) -> str:
-    host, colon, port = address.rpartition(":")
-    return host if colon and port.isdecimal() else address
 
 
 async def _watch(proto: Any, task: asyncio.Task[Any] | None) -> None:

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
+from shiftright.core.loopback import hostname, is_loopback
 from shiftright.web.problems import is_page, refuse
 from shiftright.web.sessions import admitted
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 OPEN_PATHS = ("/healthz", "/login", "/static/", "/v1/feedback")
 """Reached without a key. Feedback comes from browsers of users and proves itself with its own token."""
 SAFE = ("GET", "HEAD", "OPTIONS")
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'; img-src 'self' data:",
@@ -69,7 +69,7 @@ class Protection:
         """Status and error, or None where the request may pass."""
         path, key = scope["path"], self._site.key
         feedback = path == "/v1/feedback"
-        if key is None and not feedback and hostname(headers.get("host", "")) not in LOOPBACK:
+        if key is None and not feedback and not is_loopback(hostname(headers.get("host", ""))):
             # any web page could reach an open server on this machine through a name of its own (DNS rebinding)
             return 403, {
                 "code": "host",
@@ -90,11 +90,6 @@ class Protection:
             "message": "a key is needed",
             "hint": "Send it as `Authorization: Bearer KEY` (SHIFTRIGHT_KEY), or log in at /login.",
         }
-
-
-def hostname(host: str) -> str:
-    """Of a Host header, without the port."""
-    return host.rsplit(":", 1)[0] if not host.endswith("]") else host
 
 
 def same_origin(headers: Headers) -> bool:

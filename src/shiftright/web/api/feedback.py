@@ -8,13 +8,14 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
+from shiftright.core.loopback import hostname, is_loopback
 from shiftright.improve import tokens
 from shiftright.improve.feedback import LARGEST_BODY, Given, read, take
 from shiftright.store.rows import FeedbackRow
 from shiftright.web.api.described import Problem, Refused, answer, answers, content_of
 from shiftright.web.api.traces import Cursor, Limit, Text, TraceFeedback
 from shiftright.web.api.traces import feedback as shown
-from shiftright.web.protection import LOOPBACK, hostname, same_origin
+from shiftright.web.protection import same_origin
 from shiftright.web.sessions import admitted
 from shiftright.web.site import Site
 
@@ -112,7 +113,7 @@ def router(site: Site) -> APIRouter:
 def _may(site: Site, request: Request, given: Given) -> bool:
     """The key, or the token; of a server on loopback without a key, any program."""
     if site.key is None:
-        mine = hostname(request.headers.get("host", "")) in LOOPBACK and same_origin(request.headers)
+        mine = is_loopback(hostname(request.headers.get("host", ""))) and same_origin(request.headers)
     else:
         mine = admitted(site, request.headers) and same_origin(request.headers)
     return mine or tokens.fits(tokens.secret(site.settings), given.trace_id, given.token)
