@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -22,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from heading import header
 
 CONCURRENCY = 100
 SPEC = """\
@@ -175,14 +175,8 @@ def main() -> None:
     broken += [f"memory grows {growth:.2f} KB a case > 1"] if growth > 1 else []
     broken += [f"an unchanged re-run costs {unchanged:.0f} µs a case > 20"] if unchanged > 20 else []
     broken += [f"1 % changed made {calls} calls, not {n // 100}"] if calls != n // 100 else []
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    command = re.sub(r".*/(?=benchmarks)", "", " ".join(sys.argv))
-    print(
-        f"`python {command}` · {time.strftime('%Y-%m-%d')} · {revision} · Python {platform.python_version()}, "
-    )
-    print(f"{os.cpu_count()} cores, {CONCURRENCY} at a time, medians of {arguments.rounds} rounds\n")
+    print(header("Overhead of an eval"))
+    print(f"{CONCURRENCY} at a time, medians of {arguments.rounds} rounds\n")
     print("| cases | latency ms | CPU ÷ bare loop | CPU µs a case | bare loop µs | wall ÷ ideal |")
     print("|---|---|---|---|---|---|")
     print("\n".join(lines))

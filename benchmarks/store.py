@@ -18,6 +18,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+from heading import header
 from shiftright.core.answer import Answer, Span, Usage
 from shiftright.core.case import digest_of
 from shiftright.core.score import Score
@@ -128,7 +129,7 @@ def memory(url: str, n: int) -> float:
 
 
 def line(name: str, value: float, limit: float, unit: str, note: str = "") -> bool:
-    print(f"{name:<46}{value:8.2f} {unit:<10} limit {limit:g} {note}")
+    print(f"| {name} | {value:.2f} {unit} | {limit:g} | {note} |")
     return value <= limit
 
 
@@ -136,6 +137,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=20_000)
     n = parser.parse_args().cases
+    print(header("Records"))
+    print("| | measured | bound | |\n|---|---:|---:|---|")
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/records.db"
         flushes = batches(n)
