@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shiftright.core.answer import believable
+from shiftright.core.text import storable
 from shiftright.core.trace import SpanRow, TraceRow
 from shiftright.errors import StoreError
 
@@ -160,7 +161,7 @@ def clean(spans: Iterable[SpanRow]) -> list[SpanRow]:
 def _plain(value: Any) -> Any:
     match value:
         case str():
-            return value.encode("utf-8", "backslashreplace").decode()
+            return storable(value)
         case bool() | float() | None:
             return value
         case int():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from shiftright.core.text import storable
 from shiftright.core.trace import SpanRow
 from shiftright.errors import UsageError
 from shiftright.tracing import attributes as names
@@ -416,13 +417,13 @@ def _write(target: Span, span: SpanRow) -> None:
     target.trace_id = bytes.fromhex(span.trace_id)
     target.span_id = bytes.fromhex(span.span_id)
     target.parent_span_id = bytes.fromhex(span.parent_span_id)
-    target.name = _text(span.name)
+    target.name = storable(span.name)
     target.start_time_unix_nano, target.end_time_unix_nano = span.start_ns, span.end_ns
     called = span.operation in conventions.MODEL_CALLS
     target.kind = target.SPAN_KIND_CLIENT if called else target.SPAN_KIND_INTERNAL
     if span.error is not None:
         target.status.code = target.status.STATUS_CODE_ERROR
-        target.status.message = _text(span.error)
+        target.status.message = storable(span.error)
     attributes = target.attributes
     if span.operation != "other":
         _add(attributes, names.OPERATION, span.operation)
@@ -440,13 +441,13 @@ def _write(target: Span, span: SpanRow) -> None:
 
 def _add(pairs: Any, name: str, value: Any) -> None:
     pair = pairs.add()
-    pair.key = _text(name)
+    pair.key = storable(name)
     _set(pair.value, value)
 
 
 def _set(target: AnyValue, value: Any, depth: int = 0) -> None:
     if isinstance(value, str):
-        target.string_value = _text(value)
+        target.string_value = storable(value)
     elif isinstance(value, bool):
         target.bool_value = value
     elif isinstance(value, int) and -(2**63) <= value < 2**63:
@@ -461,12 +462,7 @@ def _set(target: AnyValue, value: Any, depth: int = 0) -> None:
         target.kvlist_value.SetInParent()
         for name, item in value.items():
             pair = target.kvlist_value.values.add()
-            pair.key = _text(str(name))
+            pair.key = storable(str(name))
             _set(pair.value, item, depth + 1)
     elif value is not None:
-        target.string_value = _text(str(value))
-
-
-def _text(text: str) -> str:
-    """Halves of surrogate pairs spelled out: protobuf has UTF-8 only."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+        target.string_value = storable(str(value))

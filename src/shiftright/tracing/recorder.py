@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from shiftright.core.answer import Span
+from shiftright.core.text import storable
 from shiftright.tracing import attributes as names
 
 MAX_SPANS = 1_000
@@ -94,7 +95,7 @@ class OpenSpan:
     __slots__ = ("_recorder", "_token", "attributes", "end_us", "error", "name", "parent", "start_us")
 
     def __init__(self, name: str, attributes: dict[str, Any]) -> None:
-        self.name = _unicode(name)
+        self.name = storable(name)
         self.attributes = attributes
         self.error: str | None = None
         self.start_us = 0
@@ -112,7 +113,7 @@ class OpenSpan:
         """Add an attribute. Anything that is not a string, number, truth value or list of them becomes its text."""
         if self._recorder is None:
             return
-        name, value = _unicode(name), _plain(value)
+        name, value = storable(name), _plain(value)
         if self._recorder._keep(name, value):
             self.attributes[name] = value
 
@@ -139,7 +140,7 @@ class OpenSpan:
             return
         self.end_us = self._recorder._elapsed_us()
         if error is not None:
-            self.error = _unicode(f"{type(error).__name__}: {str(error)[:500]}")
+            self.error = storable(f"{type(error).__name__}: {str(error)[:500]}")
         try:
             _active.reset(self._token)
         except ValueError:
@@ -155,14 +156,9 @@ def span(name: str, /, **attributes: Any) -> OpenSpan:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return _unicode(value)
+        return storable(value)
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return _unicode(str(value))
-
-
-def _unicode(text: str) -> str:
-    """Halves of surrogate pairs spelled out: they cannot be stored."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return storable(str(value))
