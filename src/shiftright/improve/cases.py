@@ -20,7 +20,6 @@ Consent = Literal["given", "not_needed"]
 """Why the words of a user may be kept: the user agreed, or nothing in them is about a person."""
 
 MUST = "must.jsonl"
-SOURCE = "trace:"
 
 
 class AddedCase(msgspec.Struct, frozen=True):
@@ -79,21 +78,26 @@ def as_expected(spec: Spec, correction: Any) -> Any:
     return correction
 
 
+def messages_of(value: Any) -> tuple[Message, ...] | None:
+    """The turns of a conversation, as a Case has them; None for any other input."""
+    if not is_conversation(value) or not all("content" in turn for turn in value):
+        return None
+    return tuple(
+        Message(
+            turn["role"],
+            turn["content"],
+            {key: item for key, item in turn.items() if key not in ("role", "content")},
+        )
+        for turn in value
+    )
+
+
 def _case(value: Any, expected: Any, source: str, tags: tuple[str, ...]) -> Case:
     if value is None:
         raise UsageError(
             "the trace holds no input, so it makes no case", hint="Turn on the recording of inputs."
         )
-    messages = None
-    if is_conversation(value) and all("content" in turn for turn in value):
-        messages = tuple(
-            Message(
-                turn["role"],
-                turn["content"],
-                {key: item for key, item in turn.items() if key not in ("role", "content")},
-            )
-            for turn in value
-        )
+    messages = messages_of(value)
     return Case(
         id=digest_of(source, value)[:12],
         input=None if messages else value,

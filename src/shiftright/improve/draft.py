@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from shiftright.core.case import Case, Message, digest_of
+from shiftright.core.case import Case, digest_of
 from shiftright.core.counting import counted
 from shiftright.datasets import row_of
 from shiftright.errors import UsageError
+from shiftright.improve.cases import messages_of
 from shiftright.improve.likeness import NEARLY_EQUAL, grouped
 from shiftright.improve.observed import Observed
 from shiftright.tracing.exchange import is_conversation
@@ -125,14 +126,7 @@ def _alike(observed: Sequence[Observed]) -> list[list[Observed]]:
 
 
 def _case(each: Observed) -> Case:
-    messages = None
-    if is_conversation(each.value) and all("content" in turn for turn in each.value):
-        messages = tuple(
-            Message(
-                turn["role"], turn["content"], {k: v for k, v in turn.items() if k not in ("role", "content")}
-            )
-            for turn in each.value
-        )
+    messages = messages_of(each.value)
     return Case(
         id=digest_of(each.source, each.value)[:12],
         input=None if messages else each.value,

@@ -10,15 +10,15 @@ from urllib.parse import quote
 
 import msgspec
 
-from shiftright.core.case import Case, Message, digest_of
+from shiftright.core.case import Case, digest_of
 from shiftright.core.score import Score, Source
 from shiftright.core.trace import Operation, SpanRow
 from shiftright.errors import UsageError
 from shiftright.improve import langfuse_api as api
+from shiftright.improve.cases import messages_of
 from shiftright.improve.pulling import Pulled, Wanted
 from shiftright.store.rows import ScoreRow
 from shiftright.tracing.conventions import MODEL_CALLS
-from shiftright.tracing.exchange import is_conversation
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GENERATION": "chat",
@@ -196,14 +196,7 @@ def _case(item: api.DatasetItem, dataset: str) -> Case:
     given: Any = item.input
     if isinstance(given, dict) and set(given) == {"messages"}:
         given = given["messages"]
-    messages = None
-    if is_conversation(given) and all("content" in turn for turn in given):
-        messages = tuple(
-            Message(
-                turn["role"], turn["content"], {k: v for k, v in turn.items() if k not in ("role", "content")}
-            )
-            for turn in given
-        )
+    messages = messages_of(given)
     source = f"trace:{_trace_id(item.source_trace_id)}" if item.source_trace_id else f"langfuse:{dataset}"
     return Case(
         id=item.id,

@@ -11,7 +11,7 @@ from shiftright.core.case import digest_of
 from shiftright.core.score import Score
 from shiftright.core.trace import TraceFilter
 from shiftright.errors import UsageError
-from shiftright.improve.cases import SOURCE, AddedCase, Consent, add_case
+from shiftright.improve.cases import AddedCase, Consent, add_case
 from shiftright.improve.feedback import settle, subject_of
 from shiftright.improve.likeness import grouped
 from shiftright.improve.preference import score_name
@@ -201,7 +201,7 @@ def _case(
         review.feature,
         value=review.subject.get("input"),
         correction=correction,
-        source=f"{SOURCE}{review.trace_id}"
+        source=f"trace:{review.trace_id}"
         if review.trace_id
         else str(review.subject.get("source", review.id)),
         consent=consent,
