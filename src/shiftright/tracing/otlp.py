@@ -66,10 +66,14 @@ def decode_traces(
         raise UnknownEncoding(
             f"traces cannot be read as {content_type[:80]!r}", hint=f"Send {PROTOBUF} or {JSON} (OTLP/HTTP)."
         )
-    reasons: list[str] = [] if refused is None else refused
-    spans = [span for read in found if (span := _checked(read, reasons)) is not None]
-    if refused is None and reasons:
-        raise UsageError(reasons[0])
+    spans: list[SpanRow] = []
+    for read in found:
+        if isinstance(read, SpanRow):
+            spans.append(read)
+        elif refused is None:
+            raise UsageError(read)
+        else:
+            refused.append(read)
     return spans
 
 
@@ -78,14 +82,13 @@ def encode_traces(spans: Sequence[SpanRow]) -> bytes:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     request = ExportTraceServiceRequest()
-    scopes: dict[tuple[str, str], Any] = {}
+    scopes: dict[str, Any] = {}
     for span in spans:
-        where = (span.service, span.release)
-        if (scope := scopes.get(where)) is None:
+        if (scope := scopes.get(span.service)) is None:
             resource = request.resource_spans.add()
             if span.service:
                 _add(resource.resource.attributes, names.SERVICE_NAME, span.service)
-            scope = scopes[where] = resource.scope_spans.add()
+            scope = scopes[span.service] = resource.scope_spans.add()
         _write(scope.spans.add(), span)
     return bytes(request.SerializeToString())
 
@@ -111,13 +114,6 @@ def _decompressed(body: bytes, encoding: str) -> bytes:
     return plain
 
 
-def _checked(span: SpanRow | str, refused: list[str]) -> SpanRow | None:
-    if isinstance(span, str):
-        refused.append(span)
-        return None
-    return span
-
-
 def _span(
     trace_id: str,
     span_id: str,
@@ -136,7 +132,6 @@ def _span(
         return f"a span named {name[:80]!r} has no valid trace id"
     if len(span_id) != 16 or not span_id.strip("0"):
         return f"a span named {name[:80]!r} has no valid span id"
-    error = None
     if events:
         attributes, kept, thrown = _with_events(attributes, events)
     else:
@@ -145,8 +140,6 @@ def _span(
     rest = meaning.rest
     if kept:
         rest[names.EVENTS] = kept
-    if failed:
-        error = message or thrown or str(rest.get(names.ERROR_TYPE) or "error")
     return SpanRow(
         trace_id=trace_id,
         span_id=span_id,
@@ -154,7 +147,7 @@ def _span(
         name=name,
         start_ns=min(start, _LATEST_NS),
         end_ns=min(end, _LATEST_NS),
-        error=error,
+        error=message or thrown or str(rest.get(names.ERROR_TYPE) or "error") if failed else None,
         service=service,
         attributes=rest,
         **meaning.fields,
