@@ -336,9 +336,7 @@ def _set_usage(
 ) -> None:
     counts = {field: _count(value) for field, (_, _, value) in usage.items()}
     cached, written = counts.get("cached_tokens", 0), counts.pop("written_tokens", 0)
-    if 0 < counts.get("input_tokens", 0) < cached + written or (
-        "input_tokens" in counts and not counts["input_tokens"] and cached + written
-    ):
+    if "input_tokens" in counts and counts["input_tokens"] < cached + written:
         # Anthropic's own numbers leave out what went through the cache; ours (and OpenTelemetry's) have all of it.
         counts["input_tokens"] = believable(counts["input_tokens"] + cached + written)
     if written:
