@@ -50,9 +50,10 @@ def live_scoring(spec: Spec) -> LiveScoring:
     built: dict[str, Scorer] = {}
     without: dict[str, str] = {}
     for check in spec.checks:
-        if check.score in MEASURED or (why := why_not(check)) is not None:
-            if check.score not in MEASURED:
-                without[check.name] = str(why)
+        if check.score in MEASURED:
+            continue
+        if (why := why_not(check)) is not None:
+            without[check.name] = why
             continue
         try:
             built[check.name] = scorers.build(check, spec, output_schema=_schema(check, spec))

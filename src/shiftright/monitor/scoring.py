@@ -39,11 +39,6 @@ class Finished(msgspec.Struct, frozen=True):
     complaint: bool = False
 
 
-class Scored(msgspec.Struct, frozen=True):
-    traces: int = 0
-    cost_usd: float = 0.0
-
-
 class Scorekeeper:
     """Scores batches of traces. ``paused`` says, by feature, why its traces are not judged at present."""
 
@@ -51,7 +46,7 @@ class Scorekeeper:
         self._records, self._telemetry = records, telemetry
         self.paused: dict[str, str] = {}
 
-    async def score(self, batch: Sequence[tuple[Finished, LiveScoring]]) -> Scored:
+    async def score(self, batch: Sequence[tuple[Finished, LiveScoring]]) -> None:
         """Scores, and keeps them in one transaction.
 
         Raises:
@@ -70,7 +65,6 @@ class Scorekeeper:
             if budget.calls
         }
         self._records.spend.add(month_of(time.time()), spent)
-        return Scored(len(batch), sum(each.cost_usd for each in spent.values()))
 
     def _budgets(self, scorings: dict[str, LiveScoring]) -> dict[str, Budget]:
         """What is left of the month for each feature."""

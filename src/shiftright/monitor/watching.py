@@ -17,7 +17,7 @@ from shiftright.errors import Error
 from shiftright.monitor.board import DAY, Board, board
 from shiftright.monitor.checks import LiveScoring, live_scoring
 from shiftright.monitor.sampling import DEFAULT_SAMPLE, drawn
-from shiftright.monitor.scoring import Finished, Scored, Scorekeeper
+from shiftright.monitor.scoring import Finished, Scorekeeper
 from shiftright.monitor.violations import open_violations
 from shiftright.settings import Settings
 from shiftright.store import Records
@@ -28,6 +28,7 @@ _log = logging.getLogger("shiftright.monitor")
 
 AT_ONCE = 64
 REMEMBERED = 20_000
+REPORT_S = 60.0
 REST = 4.0
 """Seconds of rest per second of this thread's own work: it takes at most a fifth of a core from those who serve."""
 LONGEST_REST_S = 1.0
@@ -54,11 +55,10 @@ class Monitor:
         look_s: float = 15.0,
         contracts_changed: Callable[[Sequence[Spec]], None] | None = None,
         reported: Callable[[Board], None] | None = None,
-        report_s: float = 60.0,
     ) -> None:
         self._settings, self._records, self._telemetry = settings, records, telemetry
         self._largest, self._look_s, self._told = largest, look_s, contracts_changed
-        self._reported, self._report_s, self._report_at = reported, report_s, 0.0
+        self._reported, self._report_at = reported, 0.0
         self._keeper = Scorekeeper(records, telemetry)
         self._waiting: deque[Finished] = deque()
         self._changed = threading.Condition()
@@ -153,11 +153,11 @@ class Monitor:
     async def _score(self, batch: list[Finished]) -> None:
         known = [(trace, found) for trace in batch if (found := self._scoring(trace.feature)) is not None]
         try:
-            scored: Scored = await self._keeper.score(known)
+            await self._keeper.score(known)
         except Error as error:
             _log.error("%d traces could not be scored: %s", len(known), error)
             return
-        self.scored += scored.traces
+        self.scored += len(known)
 
     def _scoring(self, feature: str) -> LiveScoring | None:
         found = self._scorings.get(feature)
@@ -180,7 +180,7 @@ class Monitor:
     def _report(self) -> None:
         if self._reported is None or time.monotonic() < self._report_at:
             return
-        self._report_at = time.monotonic() + self._report_s
+        self._report_at = time.monotonic() + REPORT_S
         for spec in self._specs.values():
             self._reported(board(spec, self._records, self._telemetry, windows=(("24 h", DAY),)))
 
