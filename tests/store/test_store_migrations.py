@@ -38,7 +38,7 @@ def engine_of(url: str) -> sa.Engine:
     return sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
 
 
-def migrate_to_0002(url: str, folder: Path, then: str = "pass") -> Path | None:
+def migrate_to_next(url: str, folder: Path, then: str = "pass") -> Path | None:
     shutil.copytree(MIGRATIONS, folder / "migrations")
     (folder / "migrations" / "versions" / "v9000_next.py").write_text(
         NEXT.format(then=then, head=schema.HEAD)
@@ -86,7 +86,7 @@ def test_a_migration_keeps_the_rows_and_a_backup_of_the_file(url: str, tmp_path:
     a = stored()
     with open_records(url) as records:
         records.answers.put([a])
-    backup = migrate_to_0002(url, tmp_path)
+    backup = migrate_to_next(url, tmp_path)
     engine = engine_of(url)
     with engine.connect() as connection:
         assert connection.execute(sa.text("SELECT note FROM answers")).scalars().all() == ["triage"]
@@ -106,7 +106,7 @@ def test_a_migration_that_fails_changes_nothing(url: str, tmp_path: Path) -> Non
     with open_records(url) as records:
         records.answers.put([a])
     with pytest.raises(StoreError):
-        migrate_to_0002(url, tmp_path, then='op.execute("SELECT * FROM nowhere")')
+        migrate_to_next(url, tmp_path, then='op.execute("SELECT * FROM nowhere")')
     with open_records(url) as records:
         assert records.answers.by_ids([a.id]) == {a.id: a}
     if url.startswith("sqlite"):
@@ -120,7 +120,7 @@ def test_a_backup_that_cannot_be_written_stops_the_migration(tmp_path: Path) -> 
     url = f"sqlite:///{tmp_path / ('r' * 230)}"  # the file's name leaves no room for the backup's
     open_records(url).close()
     with pytest.raises(StoreError, match="no backup could be written"):
-        migrate_to_0002(url, tmp_path)
+        migrate_to_next(url, tmp_path)
     open_records(url, create=False).close()
 
 
@@ -160,7 +160,7 @@ def test_the_database_of_something_else_is_left_alone(url: str, tmp_path: Path) 
 def test_a_backup_is_an_ordinary_sqlite_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'records.db'}"
     open_records(url).close()
-    backup = migrate_to_0002(url, tmp_path)
+    backup = migrate_to_next(url, tmp_path)
     assert backup is not None
     connection = sqlite3.connect(backup)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
