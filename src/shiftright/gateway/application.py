@@ -56,7 +56,6 @@ class Gateway:
         self.router = router
         self.access = access
         self.intake = intake
-        self.requests = 0
         self.active = 0
         self._control = control
         self._feedback_key = feedback_key
@@ -111,7 +110,6 @@ class Gateway:
 
     async def _answer(self, endpoint: Endpoint, scope: Any, proto: Any) -> None:
         """Any request of the data plane: whatever comes of it, there is an answer and a root span."""
-        self.requests += 1
         given = dict(scope.headers.items())
         # the caller's own trace is continued once it is known who calls
         record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)

@@ -56,8 +56,6 @@ class Router:
     def __init__(self, root: Path, configuration: Configuration) -> None:
         self.configuration = configuration
         self.features: dict[str, Spec] = {}
-        self.unreadable: dict[Path, str] = {}
-        """Contracts that cannot be served, and why."""
         self._root = root
         self._seen: dict[Path, int] = {}
         self._routes: dict[str, Route] = {}
@@ -70,19 +68,17 @@ class Router:
         if seen == self._seen:
             return False
         features: dict[str, Spec] = {}
-        unreadable: dict[Path, str] = {}
         for path in seen:
             try:
                 spec = load(path)
             except Error as error:
-                unreadable[path] = str(error)
                 _log.warning("a contract is not served: %s", error)
                 continue
             if spec.feature in features:
-                unreadable[path] = f"{features[spec.feature].path} has the same name"
+                _log.warning("%s is not served: %s has the same name", path, features[spec.feature].path)
             else:
                 features[spec.feature] = spec
-        self.features, self.unreadable, self._seen, self._routes = features, unreadable, seen, {}
+        self.features, self._seen, self._routes = features, seen, {}
         return True
 
     def route(self, name: str) -> Route:

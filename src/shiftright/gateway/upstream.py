@@ -58,7 +58,6 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     body: bytes
     headers: Headers
-    method: str = "POST"
 
 
 class Reply:
@@ -189,9 +188,7 @@ class Upstreams:
         if client is None:
             client = self._clients[provider] = _client(provider)
         try:
-            building = client.request(request.method, provider.base_url + request.path).headers(
-                request.headers
-            )
+            building = client.post(provider.base_url + request.path).headers(request.headers)
             answer = await building.body_bytes(request.body).build().send()
             return Reply(request, answer.status, _passed(answer.headers), bytes(await answer.bytes()))
         except PyreqwestError as error:
@@ -212,8 +209,7 @@ class Upstreams:
         provider = request.provider
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=provider.timeout_s)
         try:
-            answer = await self._streaming.request(
-                request.method,
+            answer = await self._streaming.post(
                 provider.base_url + request.path,
                 data=request.body,
                 headers=request.headers,
