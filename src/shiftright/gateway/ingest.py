@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,7 +48,7 @@ async def ingest(scope: Any, proto: Any, intake: Intake) -> None:
         encoding = str(scope.headers.get("content-encoding") or "")
         refused: list[str] = []
         loop = asyncio.get_running_loop()
-        spans = await loop.run_in_executor(_decoding, _decoded, data, kind, encoding, refused)
+        spans = await loop.run_in_executor(_decoding, received, data, kind, encoding, refused)
         if spans:
             if not intake.has_room(len(spans)):
                 _refuse(proto, kind, 429, "too many spans are waiting; nothing of this request was kept")
@@ -69,21 +68,15 @@ async def ingest(scope: Any, proto: Any, intake: Intake) -> None:
 def received(
     data: bytes, content_type: str, encoding: str = "", refused: list[str] | None = None
 ) -> list[SpanRow]:
-    """Spans of an OTLP request, priced. See ``tracing.otlp.decode_traces``."""
+    """Spans of an OTLP request. See ``tracing.otlp.decode_traces``.
+
+    A model call that states no cost gets its list price; unknown stays unknown.
+    """
     spans = otlp.decode_traces(data, content_type, encoding, refused)
-    set_prices(spans)
-    return spans
-
-
-def set_prices(spans: Iterable[SpanRow]) -> None:
-    """Give each model call that states no cost its list price; unknown stays unknown."""
     for span in spans:
         if span.cost_usd is None and span.operation in MODEL_CALLS:
             span.cost_usd = _price(span)
-
-
-def _decoded(data: bytes, kind: str, encoding: str, refused: list[str]) -> list[SpanRow]:
-    return received(data, kind, encoding, refused)
+    return spans
 
 
 def _price(span: SpanRow) -> float | None:
