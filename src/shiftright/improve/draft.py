@@ -60,7 +60,7 @@ def draft(feature: str, observed: Sequence[Observed]) -> Draft:
     kept, system = _one_prompt(worked, found)
     distinct = [min(alike, key=lambda each: each.expected is None) for alike in _alike(kept)]
     if len(distinct) < len(kept):
-        found.append(f"{len(kept) - len(distinct)} inputs that nearly repeat another were left out")
+        found.append(f"{counted(len(kept) - len(distinct), 'input')} nearly repeating another: left out")
     labelled = [each for each in distinct if each.expected is not None]
     # a check that compares needs an answer on every case it is decided on
     chosen = labelled if len(labelled) >= FEWEST else distinct
@@ -74,7 +74,7 @@ def draft(feature: str, observed: Sequence[Observed]) -> Draft:
     files = {"dev.jsonl": _jsonl(dev), "gate.jsonl": _jsonl(gate)}
     _label_notes(distinct, labelled, chosen, found, edits)
     found.append(
-        f"{len(dev)} cases to tune on (dev), {len(gate)} to decide with (gate); users and sessions stay together"
+        f"{counted(len(dev))} to tune on (dev), {len(gate)} to decide with (gate); users and sessions stay together"
     )
     if answers.schema is not None:
         files["schema.json"] = json.dumps(answers.schema, indent=2, ensure_ascii=False) + "\n"
