@@ -58,14 +58,14 @@ class LabelsMissing(msgspec.Struct, frozen=True):
         return f"{more} until {points(self.margin)} can be decided"
 
 
-def agreement(records: Records, feature: str, *, name: str = CORRECT, since: float = 0.0) -> Agreement:
+def agreement(records: Records, feature: str) -> Agreement:
     """Of the traces that several people have judged, the latest words of the first two of them."""
     from shiftright.scorers.labels import summarise
     from shiftright.stats import mean_interval
 
     pairs = []
     reviewers: set[str] = set()
-    for values in _by_reviewer(records.scores.window(feature, name, since=since, source="human")).values():
+    for values in _by_reviewer(records.scores.window(feature, CORRECT, since=0.0, source="human")).values():
         if len(values) >= 2:
             (one, first), (other, second) = list(values.items())[:2]
             pairs.append((float(first >= 0.5), float(second >= 0.5)))
@@ -74,7 +74,7 @@ def agreement(records: Records, feature: str, *, name: str = CORRECT, since: flo
     interval = mean_interval(equal, low=0.0, high=1.0)
     found = summarise(len(pairs), pairs)
     return Agreement(
-        name, Estimate(found.accuracy, interval, len(pairs)), found.kappa, tuple(sorted(reviewers))
+        CORRECT, Estimate(found.accuracy, interval, len(pairs)), found.kappa, tuple(sorted(reviewers))
     )
 
 
