@@ -68,7 +68,6 @@ def environment() -> Environment:
     made.globals.update(asset=static.address, sign={**SIGN, "holds": "✓", "broken": "✗", "unclear": "?"})
     made.filters.update(
         percent=words.percent,
-        points=lambda value: words.points(value, signed=True),
         usd=usd,
         ms=milliseconds,
         count=lambda value: f"{value:,}",

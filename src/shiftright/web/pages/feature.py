@@ -13,7 +13,6 @@ from shiftright.web.pages.overview import Traffic, traffic
 from shiftright.web.site import Site
 
 RECENT_RUNS = 6
-RECENT_TRACES = 6
 
 
 def router(site: Site) -> APIRouter:
