@@ -35,7 +35,6 @@ class Frozen(msgspec.Struct, frozen=True):
     mean_unit: float = 1.0
     suite: int = 0
     baseline_repeats: int = 1
-    suite_baseline: dict[str, float] = {}
     raises: tuple[tuple[int, int], ...] = ()
     units: int = 0
     must: str | None = None

@@ -43,7 +43,7 @@ def live_row(
     counts = Counter(_rounded(value) if clause.kind == "mean_at_most" else value for value in values)
     missing = counts.pop(None, 0)
     if clause.kind == "mean_at_most" and not plan.unit:
-        return _unlimited(check, clause, plan, counts, missing, level)
+        return _unlimited(check, clause, counts, missing, level)
     seen = Counter[float]()
     for value, count in counts.items():
         seen[increment(plan, CaseScores("", {check.name: (value,)}))] += count
@@ -88,7 +88,7 @@ def _counted(check: Check, clause: Clause, values: Sequence[float | None], level
 
 
 def _unlimited(
-    check: Check, clause: Clause, plan: ClausePlan, counts: Counter[float | None], missing: int, level: float
+    check: Check, clause: Clause, counts: Counter[float | None], missing: int, level: float
 ) -> LiveRow:
     """A mean without a limit per request: it can be shown to be too high and never to be low enough."""
     from shiftright.stats import MeanCostTest

@@ -139,7 +139,7 @@ class GateRun:
         verdict = self._sticky(self.decision.verdict or self.contract.verdict())
         self._require_evidence()
         self._judges = notes.labels(self.target)
-        self.history.keep(self.target, self.decision, self.frozen, self.records)
+        self.history.keep(self.target, self.decision, self.frozen)
         run = accounting.last_run(self.records, self.decision.row)
         return self._eval_run(verdict, Calls(), 0.0, run_id=run or self.decision.row.id, stored=True)
 

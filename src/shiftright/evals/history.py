@@ -91,7 +91,7 @@ class History:
             await asyncio.sleep(LEASE_S / 4)
             await asyncio.to_thread(self._records.ledger.lease, decision_id, holder, LEASE_S)
 
-    def keep(self, target: Target, decision: Decision, frozen: Frozen, records: Records) -> None:
+    def keep(self, target: Target, decision: Decision, frozen: Frozen) -> None:
         """Write a decision that only the records know into the lock again (it was deleted, or never committed)."""
         if decision.row.id not in self.lock.decisions:
             self.remember(target, decision.row, decision.consumed, frozen, decision.verdict)

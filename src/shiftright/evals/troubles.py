@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shiftright.core.score import Score
 from shiftright.errors import Error, FeatureError, ProviderError
 from shiftright.evals.scoring import Scores
 from shiftright.evals.work import CaseRun
@@ -46,7 +45,7 @@ class Troubles:
     def _measurements(self, scores: Scores) -> None:
         for name, score in scores.items():
             if score.label != "failed":
-                self._count(f"the scorer of {name}", _why(score))
+                self._count(f"the scorer of {name}", score.failure)
 
     def _count(self, who: str, message: str | None) -> None:
         counts = self._counts.setdefault(who, [0, 0])
@@ -54,10 +53,6 @@ class Troubles:
         if message is not None:
             counts[0] += 1
             self._first.setdefault(who, message if len(message) <= 200 else message[:200] + " …")
-
-
-def _why(score: Score) -> str | None:
-    return score.failure
 
 
 class Held:

@@ -52,7 +52,7 @@ def load(path: str | Path) -> Spec:
     if not checks:
         hint = "Add a check that scores outputs: right: {score: exact, max_drop: 3 points}"
         raise fail(document.marks["checks"], "checks: only live traffic could decide these", hint)
-    confidence = _confidence(values.get("confidence"), document)
+    confidence = _confidence(values.get("confidence"))
     variants = _variants(values.get("variants"), file)
     _require_runnable(values, variants, document)
     _require_recordings(values, variants, document, file)
@@ -143,7 +143,7 @@ def _checks(mapping: Map, mark: Mark) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _confidence(mapping: Map | None, document: Map) -> Confidence:
+def _confidence(mapping: Map | None) -> Confidence:
     if mapping is None:
         return Confidence()
     rates = sections.read(CONFIDENCE, mapping, "confidence")

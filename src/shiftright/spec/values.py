@@ -276,7 +276,6 @@ NAME = Kind(
 PATTERN = Kind("pattern", "a regular expression", "'^[A-Z]'", {"type": "string", "format": "regex"}, pattern)
 FILE = Kind("file", "a file name", "cases.jsonl", {"type": "string", "minLength": 1}, text)
 TRUTH = Kind("true/false", "true or false", "true", {"type": "boolean"}, truth)
-NUMBER = Kind("number", "a number", "0", {"type": "number"}, number)
 POSITIVE = Kind("number", "a number that is not negative", "0.01", {"type": "number", "minimum": 0}, positive)
 TEXTS = Kind(
     "list of text",

@@ -201,10 +201,6 @@ class AssignmentTest:
         return self._n
 
     @property
-    def e_value(self) -> float:
-        return self._peak
-
-    @property
     def p_value(self) -> float:
         """Anytime p-value: min(1, 1 / largest e-value)."""
         return min(1.0, 1.0 / self._peak)
