@@ -131,6 +131,19 @@ def test_a_receiver_that_is_away_costs_spans_and_no_time() -> None:
     assert sending.dropped == 100
 
 
+def test_an_address_that_is_none_costs_spans_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    sending = Exporter("http://127.0.0.1:port", attempts=1)
+    for lost in (1, 2):
+        sending.offer(spans(1))
+        wait_for(lambda lost=lost: sending.dropped == lost)
+    sending.report(
+        "triage", "24 h", [LiveRow("right", "at_least", "", "holds", 0.9, (0.8, 1.0), 9, "proven")]
+    )
+    sending.close()
+    assert "1 span could not be exported: 127.0.0.1 cannot be asked" in caplog.text
+    assert "the state of checks could not be exported" in caplog.text
+
+
 def test_nothing_asked_for_is_nothing_done() -> None:
     assert exporter({}) is None
     assert exporter({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}) is None

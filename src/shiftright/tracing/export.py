@@ -13,10 +13,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
+from shiftright.core.counting import counted
 from shiftright.core.trace import SpanRow
 from shiftright.core.verdict import LiveRow
 from shiftright.tracing import attributes as names
@@ -31,14 +31,6 @@ _PATIENCE_S = 10.0
 _LARGEST_STATE = 1_000_000
 _SCOPE = "shiftright"
 _VERDICTS = {"holds": 1.0, "unclear": 0.0, "broken": -1.0}
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """One request's body, as bytes, and how many spans it holds."""
-
-    path: str
-    body: bytes
-    spans: int = 0
 
 
 class Exporter:
@@ -105,41 +97,44 @@ class Exporter:
             if done:
                 return
             if gauges:
-                self._deliver(Batch("/v1/metrics", gauges))
+                self._deliver("/v1/metrics", gauges, "the state of checks")
             if spans:
-                self._deliver(Batch("/v1/traces", encode_traces(spans), len(spans)))
+                if self._deliver("/v1/traces", encode_traces(spans), counted(len(spans), "span")):
+                    self.sent += len(spans)
+                else:
+                    self.dropped += len(spans)
 
-    def _deliver(self, batch: Batch) -> None:
-        body, wait_s = gzip.compress(batch.body, 1), self._first_wait_s
+    def _deliver(self, path: str, plain: bytes, what: str) -> bool:
+        """Did the receiver take it?"""
+        body, wait_s = gzip.compress(plain, 1), self._first_wait_s
         for attempt in range(1, self._attempts + 1):
-            status, said = self._post(batch.path, body)
+            status, said = self._post(path, body)
             if status is not None and 200 <= status < 300:
-                self.sent += batch.spans
-                return
+                return True
             last = attempt == self._attempts or self._closing
             if last or (status is not None and status not in _RETRIED):
-                self.dropped += batch.spans
-                _log.warning("%d spans could not be exported: %s", batch.spans, said)
-                return
+                _log.warning("%s could not be exported: %s", what, said)
+                break
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, timeout=wait_s)
             wait_s *= 2
+        return False
 
     def _post(self, path: str, body: bytes) -> tuple[int | None, str]:
         """The status, None when there was no answer, and words for it."""
         address = self._address
         secure = address.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connect(address.hostname or "", address.port, timeout=_PATIENCE_S)
         try:
-            connection.request("POST", address.path + path, body, self._headers)
-            response = connection.getresponse()
-            response.read()
-            return response.status, f"{address.hostname} answered {response.status}"
+            with closing(connect(address.hostname or "", address.port, timeout=_PATIENCE_S)) as connection:
+                connection.request("POST", address.path + path, body, self._headers)
+                response = connection.getresponse()
+                response.read()
+                return response.status, f"{address.hostname} answered {response.status}"
         except (OSError, http.client.HTTPException) as error:
             return None, f"{address.hostname} does not answer: {error}"
-        finally:
-            connection.close()
+        except ValueError:  # whose text may hold a header, and so a vendor's key
+            return None, f"{address.hostname} cannot be asked: its port or a header is malformed"
 
 
 def exporter(environment: Mapping[str, str]) -> Exporter | None:
