@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -98,13 +98,8 @@ def _asked(url: str, method: str, path: str, body: bytes, headers: dict[str, str
         address = urlsplit(url)
         secure = address.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connect(address.hostname or "", address.port, timeout=_PATIENCE_S)
-    except ValueError:
+        with closing(connect(address.hostname or "", address.port, timeout=_PATIENCE_S)) as connection:
+            connection.request(method, path, body, headers)
+            return connection.getresponse().status
+    except (OSError, ValueError, http.client.HTTPException):
         return None
-    try:
-        connection.request(method, path, body, headers)
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
