@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shiftright.core.trace import SpanRow
+from shiftright.errors import SpecError
 from shiftright.tracing.redaction import Redaction, kinds_of_project
 
 ALL = Redaction(["email", "phone", "card", "iban"])
@@ -237,3 +238,11 @@ def test_one_contract_that_asks_speaks_for_the_project(tmp_path) -> None:  # typ
     )
     (tmp_path / "shiftright.yaml").write_text("data: {redact: [card]}\n")
     assert kinds_of_project(tmp_path) == {"email", "card"}
+
+
+@pytest.mark.parametrize("kinds", ["[card, street]", "street", "5"])
+def test_a_kind_there_is_not_is_told_with_its_line(tmp_path, kinds: str) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "shiftright.yaml").write_text(f"# ours\ndata: {{redact: {kinds}}}\n")
+    with pytest.raises(SpecError, match=r"there is no kind '(street|5)'") as caught:
+        kinds_of_project(tmp_path)
+    assert caught.value.line == 2

@@ -23,7 +23,7 @@ import msgspec
 
 from shiftright import spec as specs
 from shiftright.core.trace import SpanRow
-from shiftright.core.yaml_text import Map, decode, parse
+from shiftright.core.yaml_text import Map, Seq, decode, parse
 from shiftright.errors import Error, SpecError
 from shiftright.spec.keys import REDACTABLE
 
@@ -94,18 +94,9 @@ _JSON = '{["0123456789'
 _JSON_IN_TEXT = '{["'
 _DEEPEST = 4
 
-_PERSONAL = {
-    "card": _Pattern(
-        "card",
-        "",
-        (),
-        re.compile(
-            r"[2-6](?<![\d.].)(?:\d{12,18}+|\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?"
-            r"|(?<=3)\d{3}([ -])\d{6}\2\d{5})(?!\d)"
-        ),
-        _luhn,
-    ),
-    "iban": _Pattern(
+# IBANs and cards before phone numbers, which look alike and are checked less
+_PERSONAL = (
+    _Pattern(
         "iban",
         "",
         (),
@@ -115,7 +106,17 @@ _PERSONAL = {
         ),
         _iban,
     ),
-    "phone": _Pattern(
+    _Pattern(
+        "card",
+        "",
+        (),
+        re.compile(
+            r"[2-6](?<![\d.].)(?:\d{12,18}+|\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?"
+            r"|(?<=3)\d{3}([ -])\d{6}\2\d{5})(?!\d)"
+        ),
+        _luhn,
+    ),
+    _Pattern(
         "phone",
         "",
         (),
@@ -125,7 +126,7 @@ _PERSONAL = {
         ),
         _phone,
     ),
-}
+)
 _ALWAYS = tuple(_Pattern("secret", gate, signs, re.compile(pattern)) for gate, signs, pattern in _SECRETS)
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+%-"
 _DOMAIN = re.compile(r"[\w-]{1,63}+(?:\.[\w-]{1,63}+){1,8}+")
@@ -147,13 +148,11 @@ class Redaction:
         Raises:
             KeyError: for a kind there is not.
         """
-        # IBANs and cards before phone numbers, which look alike and are checked less
-        order = ("iban", "card", "phone")
         wanted = set(kinds)
         if unknown := wanted - set(REDACTABLE):
             raise KeyError(min(unknown))
         self._emails = "email" in wanted
-        self._patterns = (*_ALWAYS, *(_PERSONAL[kind] for kind in order if kind in wanted))
+        self._patterns = (*_ALWAYS, *(pattern for pattern in _PERSONAL if pattern.kind in wanted))
 
     def prepare(self, spans: Sequence[SpanRow]) -> None:
         """Change the spans in place: their texts, and every text among their attributes."""
@@ -299,11 +298,13 @@ def _company(file: Path) -> set[str]:
         return set()
     document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
     data = document.get("data") if isinstance(document, Map) else None
-    given = data.get("redact", ()) if isinstance(data, Map) else ()
-    kinds = {given} if isinstance(given, str) else set(map(str, given))
+    if not isinstance(data, Map) or "redact" not in data:
+        return set()
+    given = data["redact"]
+    kinds = set(map(str, given if isinstance(given, Seq) else [given]))
     if unknown := kinds - set(REDACTABLE):
-        message = f"data.redact: there is no kind {min(unknown)!r}"
-        raise SpecError(message, file=file, hint=f"Known: {', '.join(REDACTABLE)}.")
+        message, line = f"data.redact: there is no kind {min(unknown)!r}", data.marks["redact"].line
+        raise SpecError(message, file=file, line=line, hint=f"Known: {', '.join(REDACTABLE)}.")
     return kinds
 
 
