@@ -70,15 +70,6 @@ class Keys:
             )
         return row, secret
 
-    def find(self, secret: str) -> AccessKey | None:
-        """The key with this text, unless it is unknown or revoked."""
-        mine = _table.digest == digest_of_key(secret)
-        with self._database.read() as connection:
-            row = connection.execute(sa.select(schema.keys).where(mine)).first()
-        if row is None or row.revoked_at is not None:
-            return None
-        return _key(row)
-
     def list(self) -> tuple[AccessKey, ...]:
         """All keys, revoked ones too, in the order they were made."""
         with self._database.read() as connection:
