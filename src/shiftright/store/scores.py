@@ -42,15 +42,12 @@ class Scores:
         name: str,
         *,
         since: float,
-        until: float | None = None,
         source: Source | None = None,
         variant: str | None = None,
     ) -> tuple[ScoreRow, ...]:
-        """Scores of one check in [since, until), seconds since 1970, in the order of arrival; at most the last
+        """Scores of one check since then (seconds since 1970), in the order of arrival; at most the last
         ``LARGEST_WINDOW``."""
         wanted = (_table.feature == feature) & (_table.name == name) & (_table.created_at >= since)
-        if until is not None:
-            wanted &= _table.created_at < until
         if source is not None:
             wanted &= _table.source == source
         if variant is not None:
