@@ -190,6 +190,15 @@ def test_anthropic_reaches_an_openai_provider_with_tools(
     assert sent["tools"][0]["function"]["name"] == "look"
 
 
+def test_a_translated_answer_has_its_list_price(served: Site, provider: Provider) -> None:
+    provider.plays = [whole(openai_answer())]
+    ask = {"model": "openai:gpt-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    got = httpx.post(served.url + "/v1/messages", json=ask, timeout=10)
+    (span,) = served.spans(got.headers["x-trace-id"])
+    assert (span.model, span.input_tokens, span.output_tokens) == ("gpt-5", 5, 1)
+    assert span.cost_usd == pytest.approx((5 * 1.25 + 1 * 10) / 1e6)
+
+
 SCRIPT = """\
 import OpenAI from 'openai';
 const client = new OpenAI({baseURL: process.env.URL, apiKey: 'any', maxRetries: 0});

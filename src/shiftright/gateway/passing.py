@@ -203,7 +203,7 @@ def _note(record: Record, target: Target | None, read: Callable[[], answers.Read
     try:
         _learn(record, read())
         if target is not None:
-            _price(record, target)
+            charge(record, target)
     except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
         _log.exception("what an answer took cannot be told")
         record.error = record.error or "what the answer took cannot be told"
@@ -221,8 +221,8 @@ def _learn(record: Record, read: answers.Read) -> None:
     record.cached_tokens, record.reasoning_tokens = usage.cached_tokens, usage.reasoning_tokens
 
 
-def _price(record: Record, target: Target) -> None:
-    """What it cost by list or contract; None where the provider did not say what it took."""
+def charge(record: Record, target: Target) -> None:
+    """What an answer cost by list or contract; None where the provider did not say what it took."""
     record.model = record.model or target.model
     usage = Usage(record.input_tokens, record.output_tokens, record.cached_tokens, record.reasoning_tokens)
     seconds = (time.time_ns() - record.start_ns) / 1e9

@@ -16,6 +16,7 @@ from shiftright.core.answer import Usage
 from shiftright.errors import CredentialsError, Error, MissingDependency, ModelTimeout, ProviderError
 from shiftright.gateway import features
 from shiftright.gateway.calls import Calls
+from shiftright.gateway.passing import charge
 from shiftright.gateway.refusal import Dialect, Refusal, malformed
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
@@ -94,21 +95,14 @@ async def _first(
             raise Refusal(502, error.code, error.message, hint=error.hint, final=True) from error
         except Error as error:
             raise Refusal(400, error.code, error.message, hint=error.hint) from error
-        record.model = said.model or target.model
+        record.model = said.model
         record.input_tokens, record.output_tokens = said.usage.input_tokens, said.usage.output_tokens
         record.cached_tokens, record.reasoning_tokens = said.usage.cached_tokens, said.usage.reasoning_tokens
-        record.cost_usd = _price(target, said)
-        record.charged_usd = record.cost_usd or 0.0
         record.finish_reason = said.finish_reason
         record.output = msgspec.json.encode([_message(said)]).decode()
+        charge(record, target)
         return said
     raise AssertionError("a route without a feature has a target")
-
-
-def _price(target: Target, said: Said) -> float | None:
-    from shiftright.models.prices import Price
-
-    return Price(target.model, target.name.partition(":")[0]).cost(said.usage, 0.0)
 
 
 async def _asked(
