@@ -10,6 +10,7 @@ Feature = Annotated[
     str, typer.Argument(metavar="F", help="The feature's name, or the path of its spec.yaml.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
+OfFeature = Annotated[str | None, typer.Option("--feature", metavar="F", help="Of this feature only.")]
 VariantName = Annotated[
     str | None, typer.Option("--variant", metavar="V", help="Which variant; not needed where there is one.")
 ]

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from shiftright.cli import _output
-from shiftright.cli.traces import OfFeature, Since, filter_of
+from shiftright.cli._options import OfFeature
+from shiftright.cli.traces import Since, filter_of
 from shiftright.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from shiftright.core.trace import SpanRow
 
-_TYPES = {int: "BIGINT", float: "DOUBLE"}
+_TYPES = {int: "BIGINT", float | None: "DOUBLE"}
 
 
 def export(
@@ -81,10 +82,7 @@ def _parquet(batches: Iterator[Sequence[SpanRow]], file: Path) -> int:
 
     from shiftright.core.trace import SpanRow
 
-    kinds = {}
-    for field in msgspec.structs.fields(SpanRow):
-        name = "cost_usd" if field.name == "cost_usd" else field.name
-        kinds[name] = "DOUBLE" if name == "cost_usd" else _TYPES.get(field.type, "VARCHAR")
+    kinds = {field.name: _TYPES.get(field.type, "VARCHAR") for field in msgspec.structs.fields(SpanRow)}
     kinds["attributes"] = "JSON"
     with TemporaryDirectory(dir=file.parent if file.parent.is_dir() else None) as folder:
         lines, done = Path(folder) / "spans.jsonl", Path(folder) / "spans.parquet"

@@ -211,6 +211,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _first(found: Iterator[Any]) -> Any:
+    """The builtin's name is a tool's here."""
     for each in found:
         return each
     return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shiftright.cli import _output
-from shiftright.cli._options import Json
+from shiftright.cli._options import Json, OfFeature
 from shiftright.cli._telemetry import has_traces, traces_of
 from shiftright.errors import UsageError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 GROUPS_SHOWN = 20
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The review's id, or its beginning.")]
-OfFeature = Annotated[str | None, typer.Option("--feature", metavar="F", help="Of this feature only.")]
 Reviewer = Annotated[
     str | None, typer.Option("--reviewer", metavar="NAME", help="Who says it; default: your user name.")
 ]

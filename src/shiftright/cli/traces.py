@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from shiftright.cli import _output
-from shiftright.cli._options import Json
+from shiftright.cli._options import Json, OfFeature
 from shiftright.errors import UsageError
 
 if TYPE_CHECKING:
     from shiftright.core.trace import Rollup, SpanRow, TraceFilter, TraceRow
 
-OfFeature = Annotated[str | None, typer.Option("--feature", metavar="F", help="Of this feature only.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="30m, 24h, 7d, or a date.")]
 By = Literal["feature", "variant", "release", "model", "provider", "user", "service"]
 TEXT_SHOWN = 2_000
