@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.gateway.servers import Provider, whole
 
 import shiftright
 from shiftright.cli.record import surroundings
@@ -32,32 +30,20 @@ sys.exit(7)
 """
 
 
-class _Model(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        answer = {
-            "id": "chatcmpl-1",
-            "model": "gpt-4o-mini",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}}],
-            "usage": {"prompt_tokens": 12, "completion_tokens": 3},
-        }
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+ANSWER = {
+    "id": "chatcmpl-1",
+    "model": "gpt-4o-mini",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}}],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 3},
+}
 
 
 @pytest.fixture
 def provider() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Model) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
+    made = Provider()
+    made.plays = [whole(json.dumps(ANSWER).encode())]
+    yield made.url
+    made.close()
 
 
 def record(root: Path, *command: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -3,18 +3,18 @@ call counted once, whatever number of instrumentations tell of it."""
 
 from __future__ import annotations
 
-import http.server
+import asyncio
 import importlib.util
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.gateway.servers import Provider, Received, whole
 
 import shiftright
 from shiftright.core.trace import SpanRow
@@ -93,24 +93,19 @@ print(ticket.queue)
 """
 
 
-class _Provider(http.server.BaseHTTPRequestHandler):
+@pytest.fixture
+def provider() -> Iterator[str]:
     """Speaks OpenAI's chat and embeddings: calls the tool it is offered once, then answers."""
+    made = Provider()
 
-    asked = 0
+    async def play(got: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = json.loads(got.body)
+        told = _embedded(asked) if got.path.endswith("/embeddings") else _answered(asked, len(made.received))
+        await whole(json.dumps(told).encode())(got, reader, writer)
 
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        _Provider.asked += 1
-        answer = _embedded(asked) if self.path.endswith("/embeddings") else _answered(asked, _Provider.asked)
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    made.plays = [play]
+    yield made.url
+    made.close()
 
 
 def _answered(asked: dict[str, Any], number: int) -> dict[str, Any]:
@@ -138,14 +133,6 @@ def _embedded(asked: dict[str, Any]) -> dict[str, Any]:
     rows = [{"object": "embedding", "index": i, "embedding": [0.1, 0.2]} for i, _ in enumerate(texts)]
     usage = {"prompt_tokens": 7, "total_tokens": 7}
     return {"object": "list", "model": "text-embedding-3-small", "data": rows, "usage": usage}
-
-
-@pytest.fixture
-def provider() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Provider) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
 
 
 def recorded(folder: Path, provider: str, program: str, *instrumented: str) -> list[SpanRow]:
@@ -244,7 +231,8 @@ EMBEDDING_USD = 7 * 0.02e-6
 
 def test_a_program_of_the_openai_package_alone(tmp_path: Path, provider: str) -> None:
     (call,) = recorded(tmp_path, provider, PLAIN)
-    assert (call.operation, call.model, call.output) != ("chat", "", "")
+    assert (call.operation, call.model) == ("chat", "gpt-4o-mini-2024-07-18")
+    assert json.loads(call.output)[0]["content"] == "It rains."
     assert (usage([call]), paid([call])) == ((100, 10), [pytest.approx(CALL_USD)])
 
 
