@@ -64,16 +64,11 @@ class DuckDBTelemetry:
                 return ()
             ids = columns.ids_of(new)
         rows, parts = columns.span_columns(new, ids), columns.part_columns(new, ids)
-        cursor.begin()
-        try:
+        with _transaction(cursor):
             cursor.register("incoming", rows)
             cursor.execute(sql.insert("spans", sql.SPAN_COLUMNS))
             cursor.register("incoming", parts)
             cursor.execute(sql.insert("parts", sql.PART_COLUMNS))
-            cursor.commit()
-        except BaseException:
-            cursor.rollback()
-            raise
         return new
 
     def traces(
@@ -209,14 +204,9 @@ class DuckDBTelemetry:
 
     def _forget(self, traces: str, given: list[Any]) -> int:
         with self._writing, self._explained(), self._cursor() as cursor:
-            cursor.begin()
-            try:
+            with _transaction(cursor):
                 row = cursor.execute(sql.forget("spans", traces), given).fetchone()
                 cursor.execute(sql.forget("parts", traces), given)
-                cursor.commit()
-            except BaseException:
-                cursor.rollback()
-                raise
             cursor.execute("CHECKPOINT")
         return int(row[0]) if row else 0
 
@@ -287,6 +277,17 @@ class DuckDBTelemetry:
             file=self._path,
             hint="See that the disk has room and the folder can be written.",
         )
+
+
+@contextmanager
+def _transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    cursor.begin()
+    try:
+        yield
+        cursor.commit()
+    except BaseException:
+        cursor.rollback()
+        raise
 
 
 def _ids_and_extent(
