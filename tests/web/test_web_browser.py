@@ -13,6 +13,7 @@ from shiftright.web.site import Site
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from browsing import CHROMIUM, DRIVER, chromium, console, listening, look, violations  # noqa: E402
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
@@ -151,6 +152,7 @@ def test_a_case_of_a_run_is_judged_with_one_key(browser, fresh: Callable[..., Si
 
 
 def test_a_feature_is_called_and_a_trace_replayed(browser, address: str) -> None:
+    look(browser, width=1280, dark=False)
     browser.get(f"{address}/traces/{trace_id(71)}")
     browser.find_element(By.LINK_TEXT, "Replay with another variant").click()
     WebDriverWait(browser, 5).until(lambda b: "/playground" in b.current_url)
@@ -159,4 +161,6 @@ def test_a_feature_is_called_and_a_trace_replayed(browser, address: str) -> None
     field.clear()
     field.send_keys("hello")
     browser.find_element(By.XPATH, "//button[text()='Call it']").click()
-    WebDriverWait(browser, 10).until(lambda b: "Answer of good" in b.find_element(By.TAG_NAME, "main").text)
+    # between finding an element and reading it the next page may have come
+    wait = WebDriverWait(browser, 10, ignored_exceptions=[StaleElementReferenceException])
+    wait.until(lambda b: "Answer of good" in b.find_element(By.TAG_NAME, "main").text)
