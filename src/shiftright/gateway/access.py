@@ -52,8 +52,7 @@ class Access:
         self._unsaved: dict[str, Spent] = {}
         self._month = ""
         self._budgets: dict[str, float] = {}
-        self.failure: StoreError | None = None
-        """Why the records could not be read or written last time."""
+        self._failing = False
         self._load(*self._read())
 
     @property
@@ -142,7 +141,7 @@ class Access:
         return self._spent.get(scope, _NOTHING).cost_usd + self._unsaved.get(scope, _NOTHING).cost_usd
 
     async def keep_current(self) -> None:
-        """Exchange with the records for ever; a failure is kept in ``failure`` and tried again."""
+        """Exchange with the records for ever; what failed is told once and tried again."""
         while True:
             await asyncio.sleep(_EVERY_S)
             await self.exchange()
@@ -155,11 +154,11 @@ class Access:
         except StoreError as error:
             for scope, spent in unsaved.items():
                 self._unsaved[scope] = self._unsaved.get(scope, _NOTHING) + spent
-            if self.failure is None:
+            if not self._failing:
                 _log.error("keys and spend are not up to date: %s", error)
-            self.failure = error
+            self._failing = True
             return
-        self.failure = None
+        self._failing = False
         self._load(*found)
 
     def _exchanged(self, unsaved: Mapping[str, Spent]) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
