@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import ceil, fsum, isfinite, log10
 
+from shiftright.core.counting import counted
 from shiftright.core.spec import Check, Clause, Confidence
 from shiftright.core.verdict import LiveRow, LiveWord
 from shiftright.decisions import words
@@ -83,7 +84,9 @@ def _counted(check: Check, clause: Clause, values: Sequence[float | None], level
     if not n:
         return _row(check, clause, None, None, None, 0, missing, level, "no traffic was measured")
     word: LiveWord = "broken" if broken else "holds"
-    said = f"failed on {broken:,} of {n:,} traces" if broken else f"held on all {n:,} traces"
+    said = (
+        f"failed on {broken:,} of {counted(n, 'trace')}" if broken else f"held on all {counted(n, 'trace')}"
+    )
     return _row(check, clause, word, 1.0 - broken / n, None, n, missing, level, said)
 
 
@@ -129,11 +132,11 @@ def _row(
 
 
 def _said(word: LiveWord, n: int, missing: int) -> str:
-    traces = f"{n:,} trace{'' if n == 1 else 's'}"
+    traces = counted(n, "trace")
     said = {"holds": f"proven on {traces}", "broken": f"proven to miss the bound on {traces}"}.get(
         word, f"{traces} so far say neither"
     )
-    return said + (f"; {missing:,} measurements failed" if missing else "")
+    return said + (f"; {counted(missing, 'measurement')} failed" if missing else "")
 
 
 def _rounded(value: float | None) -> float | None:

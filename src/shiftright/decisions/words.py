@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shiftright.core import counting
 from shiftright.core.spec import Check, Clause
 from shiftright.core.verdict import CheckRow, Outcome
 from shiftright.decisions.clauses import ClausePlan, natural, resolvable, units_needed
@@ -140,21 +141,20 @@ def units(n: int) -> str:
 
 def counted(seen: Units) -> str:
     """``37 groups (185 cases)``; where no group has several cases, ``37 cases``."""
-    cases = f"{seen.cases:,} {units(seen.cases)}"
-    return cases if seen.n == seen.cases else f"{seen.n:,} group{'' if seen.n == 1 else 's'} ({cases})"
+    cases = counting.counted(seen.cases)
+    return cases if seen.n == seen.cases else f"{counting.counted(seen.n, 'group')} ({cases})"
 
 
 def board_count(n: int, cases: int | None) -> str:
     """Short, for the board's column ``cases``: ``185 in 37 groups``."""
-    return f"{n:,}" if cases in (None, n) else f"{cases:,} in {n:,} group{'' if n == 1 else 's'}"
+    return f"{n:,}" if cases in (None, n) else f"{cases:,} in {counting.counted(n, 'group')}"
 
 
 def invariant(failed: Sequence[str], seen: Units) -> str:
-    cases = seen.cases
     if failed:
         shown = ", ".join(failed[:3]) + (f" and {len(failed) - 3} more" if len(failed) > 3 else "")
-        return f"failed on {len(failed)} of {cases} {units(cases)}: {shown}"
-    if not cases:
+        return f"failed on {len(failed)} of {counting.counted(seen.cases)}: {shown}"
+    if not seen.cases:
         return "nothing measured yet"
     return f"held on all {counted(seen)}; {ruled_out(seen)} are ruled out (95 %)"
 
@@ -174,7 +174,7 @@ def summary(
         shown = ", ".join(failed_must[:3]) + (
             f" and {len(failed_must) - 3} more" if len(failed_must) > 3 else ""
         )
-        said.append(f"{len(failed_must)} of {must_cases} must {units(must_cases)} failed: {shown}")
+        said.append(f"{len(failed_must)} of {counting.counted(must_cases, 'must case')} failed: {shown}")
     worst = "fail" if outcome == "fail" else "inconclusive"
     said += [f"{row.check}: {row.reason}" for row in rows if row.verdict == worst]
     if outcome == "pass":

@@ -55,10 +55,8 @@ def _of_decision(decision: Decision) -> list[str]:
             "made for: this is a new decision, and the earlier one stays open"
         )
     if about.earlier > about.outgrown:
-        count = about.earlier - about.outgrown
-        said.append(
-            f"{count} earlier decision{'s' if count > 1 else ''} on this variant used other versions of the cases"
-        )
+        earlier = counted(about.earlier - about.outgrown, "earlier decision")
+        said.append(f"{earlier} on this variant used other versions of the cases")
     said += _of_others(decision)
     if decision.order.skipped:
         said.append(
@@ -91,7 +89,7 @@ def _of_others(decision: Decision) -> list[str]:
     plans = [plans[0] for row in others if (plans := row.frozen.get("clauses"))]
     rate = sum(plan["alpha"] for plan in plans) + sum(plan.alpha for plan in decision.frozen.clauses[:1])
     return [
-        f"{len(others)} other decision{'s' if len(others) > 1 else ''} ({what}) used some of these cases: "
+        f"{counted(len(others), 'other decision')} ({what}) used some of these cases: "
         f"all together, this one included, ship wrongly with at most {percent(min(1.0, rate))}"
     ]
 

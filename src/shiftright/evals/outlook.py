@@ -12,6 +12,7 @@ import msgspec
 
 from shiftright import datasets
 from shiftright import spec as specs
+from shiftright.core.counting import counted
 from shiftright.core.spec import Check, Clause, Spec
 from shiftright.datasets import Dataset
 from shiftright.decisions import words
@@ -183,9 +184,9 @@ def _judge(check: Check) -> Iterator[str]:
     if isinstance(file, str) and Path(file).is_file():
         labels = sum(1 for line in Path(file).read_bytes().splitlines() if line.strip())
     if labels < FEW_LABELS:
-        said = f"only {labels} human labels stand" if labels > 1 else "only 1 human label stands"
-        said = said if labels else "no human label stands"
-        yield f"{check.name}: {said} behind this judge: the verdict is as this judge sees it"
+        found = f"only {counted(labels, 'human label')}" if labels else "no human label"
+        verb = "stand" if labels > 1 else "stands"
+        yield f"{check.name}: {found} {verb} behind this judge: the verdict is as this judge sees it"
 
 
 def _leaks(spec: Spec, gate: Dataset) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shiftright.core.counting import counted
 from shiftright.errors import Error, FeatureError, ProviderError
 from shiftright.evals.scoring import Scores
 from shiftright.evals.work import CaseRun
@@ -32,7 +33,7 @@ class Troubles:
     def sentences(self) -> tuple[str, ...]:
         """One for everything that failed at all."""
         return tuple(
-            f"{who} failed on {failed} of {total} {'call' if total == 1 else 'calls'}: {self._first[who]}"
+            f"{who} failed on {failed:,} of {counted(total, 'call')}: {self._first[who]}"
             for who, (failed, total) in self._counts.items()
             if failed
         )
@@ -115,7 +116,7 @@ def outage(run: CaseRun) -> bool:
 def unanswered(runs: Sequence[CaseRun]) -> ProviderError:
     """``must`` cases on which the provider failed have neither passed nor failed."""
     names = ", ".join(run.case.id for run in runs[:3]) + (", …" if len(runs) > 3 else "")
-    said = f"the provider failed on {len(runs)} must case{'s' if len(runs) > 1 else ''} ({names})"
+    said = f"the provider failed on {counted(len(runs), 'must case')} ({names})"
     return ProviderError(f"{said}, the last: {_last_failure(runs)}", hint=AGAIN)
 
 

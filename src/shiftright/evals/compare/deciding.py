@@ -172,7 +172,7 @@ class MetricTest:
         worst, best = self._worst.row(target), self._best.row(target)
         row = best if best.verdict == "fail" else worst
         if row.verdict != best.verdict and row.verdict != "pass":
-            lacking = f"{self._unknown} {words.units(self._unknown)}"
+            lacking = counted(self._unknown)
             reason = f"it depends on {lacking} without a value in one of the files"
             row = msgspec.structs.replace(worst, verdict="inconclusive", reason=reason)
         level = 1.0 - PLAIN_ERROR
@@ -237,7 +237,7 @@ def _complete(verdict: Verdict, pairing: Pairing) -> Verdict:
     if not count:
         return verdict
     said = (
-        f"{count} {words.units(count)} of the old file {'is' if count == 1 else 'are'} missing in the new one: "
+        f"{counted(count)} of the old file {'is' if count == 1 else 'are'} missing in the new one: "
         "a run that drops its failures would look like this"
     )
     if verdict.verdict == "pass":
@@ -249,9 +249,7 @@ def _of_pairing(pairing: Pairing) -> list[str]:
     """What no pair has, how pairs were found, and what failed in them."""
     sides = (("old", pairing.only_old), ("new", pairing.only_new))
     alone = [
-        f"{len(ids)} {words.units(len(ids))} only in the {name} file, left out: {few(ids)}"
-        for name, ids in sides
-        if ids
+        f"{counted(len(ids))} only in the {name} file, left out: {few(ids)}" for name, ids in sides if ids
     ]
     return [*alone, *pairing.notes, *_failures(pairing.pairs)]
 

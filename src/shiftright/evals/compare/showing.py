@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shiftright.core.counting import counted
 from shiftright.core.verdict import CheckRow
-from shiftright.decisions.words import board_count, points, units
+from shiftright.decisions.words import board_count, points
 from shiftright.evals.compare.findings import CaseChange, Findings
 from shiftright.evals.report.visible import short
 
@@ -46,7 +47,7 @@ def pairing_line(found: Findings) -> str:
 def alone(found: Findings) -> list[str]:
     """How many cases only one file has, by file."""
     sides = (("old", len(found.only_old)), ("new", len(found.only_new)))
-    return [f"{n:,} {units(n)} only in the {name} file" for name, n in sides if n]
+    return [f"{counted(n)} only in the {name} file" for name, n in sides if n]
 
 
 def _tail(name: str) -> str:
