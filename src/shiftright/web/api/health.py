@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 from fastapi import APIRouter, Response
 
-from shiftright.core.trace import TraceFilter
 from shiftright.errors import StoreError
 from shiftright.web.api.described import answer, answers
 from shiftright.web.site import Site
-
-TRAFFIC_NS = 24 * 3600 * 10**9
+from shiftright.web.traffic import traffic
 
 
 class Health(msgspec.Struct):
@@ -99,20 +97,15 @@ def _watch(site: Site) -> Iterator[str]:
 
 def _traffic(site: Site) -> Iterator[str]:
     yield from _metric("shiftright_spans", "gauge", "Spans stored.", [({}, site.telemetry.count())])
-    recent = TraceFilter(since_ns=time.time_ns() - TRAFFIC_NS)
-    rows: dict[str, list[float]] = {}
-    for rollup in site.telemetry.rollups(recent, by="feature"):
-        row = rows.setdefault(rollup.group, [0, 0, 0.0, 0])
-        for i, more in enumerate((rollup.traces, rollup.errors, rollup.cost_usd, rollup.unpriced)):
-            row[i] += more
-    names = (
-        ("shiftright_feature_traces_24h", "Traces of the last 24 hours."),
-        ("shiftright_feature_errors_24h", "Of those, with an error."),
-        ("shiftright_feature_cost_usd_24h", "What their model calls cost, where a price is known."),
-        ("shiftright_feature_unpriced_24h", "Model calls without a known price."),
-    )
-    for i, (name, words) in enumerate(names):
-        yield from _metric(name, "gauge", words, [({"feature": key}, row[i]) for key, row in rows.items()])
+    rows = traffic(site)
+    for field, words in (
+        ("traces", "Traces of the last 24 hours."),
+        ("errors", "Of those, with an error."),
+        ("cost_usd", "What their model calls cost, where a price is known."),
+        ("unpriced", "Model calls without a known price."),
+    ):
+        samples = [({"feature": key}, getattr(row, field)) for key, row in rows.items()]
+        yield from _metric(f"shiftright_feature_{field}_24h", "gauge", words, samples)
 
 
 def _metric(

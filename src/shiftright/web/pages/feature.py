@@ -9,8 +9,8 @@ from shiftright.evals.next_step import next_step_of
 from shiftright.web import rendering
 from shiftright.web.api.features import contract
 from shiftright.web.board import board, month
-from shiftright.web.pages.overview import Traffic, traffic
 from shiftright.web.site import Site
+from shiftright.web.traffic import Traffic, traffic
 
 RECENT_RUNS = 6
 
