@@ -13,14 +13,7 @@ from shiftright.web.moments import moment
 from shiftright.web.site import Site
 
 MOST_LINES = 6
-GROUPS: tuple[tuple[Group, str], ...] = (
-    ("feature", "feature"),
-    ("variant", "variant"),
-    ("model", "model"),
-    ("provider", "provider"),
-    ("user", "user"),
-    ("service", "service"),
-)
+GROUPS: tuple[Group, ...] = ("feature", "variant", "model", "provider", "user", "service")
 TIMES = (("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"))
 
 
