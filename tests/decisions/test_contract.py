@@ -4,7 +4,7 @@ import random
 
 import pytest
 from contracts import case, check, paired, scores, spec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shiftright.core.spec import Check, Clause, Spec
@@ -100,6 +100,7 @@ def test_a_mediocre_level_that_was_there_before_is_not_harm() -> None:
     st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 1.0])), max_size=120),
     st.data(),
 )
+@settings(deadline=None)
 def test_the_verdict_does_not_depend_on_how_cases_are_batched(
     values: list[tuple[float, float]], data: st.DataObject
 ) -> None:
