@@ -26,6 +26,11 @@ def provider() -> Iterator[Provider]:
             self.close_connection = True
             state.react(self)
 
+        def end_headers(self) -> None:
+            # said, so that the client does not send its next request into a connection that is being closed
+            self.send_header("connection", "close")
+            super().end_headers()
+
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
