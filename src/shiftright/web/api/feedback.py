@@ -59,7 +59,7 @@ async def body(request: Request) -> bytes:
     async for part in request.stream():
         read += part
         if len(read) > LARGEST_BODY:
-            raise HTTPException(413, f"feedback is at most {LARGEST_BODY:,} bytes")
+            raise HTTPException(413, f"a body here is at most {LARGEST_BODY:,} bytes")
     return bytes(read)
 
 
