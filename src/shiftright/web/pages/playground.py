@@ -69,7 +69,7 @@ def _page(
     chosen = next(
         (spec for spec in contracts if spec.feature == feature), contracts[0] if contracts else None
     )
-    prompts = [turns(msgspec.json.encode(_plain(prompt)).decode()) for prompt in run.prompts] if run else []
+    prompts = [turns(_text(prompt)) for prompt in run.prompts] if run else []
     return rendering.page(
         site,
         request,
@@ -86,8 +86,8 @@ def _page(
     )
 
 
-def _plain(prompt: Any) -> Any:
-    return msgspec.json.decode(prompt) if isinstance(prompt, str) else prompt
+def _text(prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else msgspec.json.encode(prompt).decode()
 
 
 def _specs(site: Site) -> list[Spec]:
