@@ -330,4 +330,5 @@ checks:
     assert call.input_tokens > 0
     assert call.output_tokens > 0
     assert usage(spans) == (call.input_tokens, call.output_tokens)
-    assert "ask" in " ".join(above(call, spans)) or len(instrumented) == 1
+    # spans of OpenInference's LangChain are never the current ones: the call then stands in a trace of its own
+    assert ("ask" in " ".join(above(call, spans))) == (OPENLLMETRY_LANGCHAIN in instrumented)

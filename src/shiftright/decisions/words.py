@@ -135,10 +135,6 @@ def two_digits(n: int) -> int:
     return round(n / step) * step
 
 
-def units(n: int) -> str:
-    return "case" if n == 1 else "cases"
-
-
 def counted(seen: Units) -> str:
     """``37 groups (185 cases)``; where no group has several cases, ``37 cases``."""
     cases = counting.counted(seen.cases)

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from shiftright.core.answer import Answer, Failure, Span
+from shiftright.core.text import storable
 from shiftright.errors import Error, FeatureError, ModelError, ScorerError
 from shiftright.features import threads
 from shiftright.features.current import active
@@ -148,12 +149,12 @@ def _failure(cause: BaseException) -> Failure:
         inner = next((e for e in _behind(cause) if isinstance(e, _DATA)), None)
         cause = inner or cause
     if isinstance(cause, Error):
-        return Failure(cause.code, _storable(str(cause.message)))
+        return Failure(cause.code, storable(str(cause.message)))
     if isinstance(cause, SystemExit):
         said = f"the feature ended the program (exit status {_text(cause)})"
     else:
         said = f"{type(cause).__name__}: {_text(cause)}"
-    return Failure("feature", _storable(said + _place(cause)))
+    return Failure("feature", storable(said + _place(cause)))
 
 
 def _behind(cause: BaseException) -> Iterator[BaseException]:
@@ -177,11 +178,6 @@ def _text(cause: BaseException) -> str:
     except Exception as error:  # noqa: BLE001 - a __str__ of the user's that fails is part of the failure
         shown = f"(its text cannot be made: {type(error).__name__})"
     return shown if len(shown) <= 2000 else shown[:2000] + " …"
-
-
-def _storable(text: str) -> str:
-    """Halves of surrogate pairs spelled out: such text cannot be encoded, and one failure would end the run."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _place(cause: BaseException) -> str:

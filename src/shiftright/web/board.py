@@ -161,7 +161,7 @@ def _mean(values: list[float]) -> Cell:
     return Cell(
         said=words.percent(mean),
         interval=f"{words.percent(low)} to {words.percent(high)} ({words.percent(LEVEL)})",
-        note=f"baseline on {len(values):,} {words.units(len(values))}",
+        note=f"baseline on {counted(len(values))}",
         estimate=mean,
         ends=(low, high),
     )
