@@ -1,9 +1,8 @@
-"""What starting costs, and what it must not import."""
+"""What starting must not import. What it costs is measured by benchmarks/start.py: a busy machine fails no test."""
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 
 # not pydantic: newer Typers read a command line with it
 HEAVY = {"numpy", "pydantic_ai", "sqlalchemy", "alembic", "jinja2", "rich"}
-LIMIT_S = 0.4
+HEAVY |= {"duckdb", "granian", "fastapi", "aiohttp", "pyreqwest", "opentelemetry", "google"}
+WORDS = [("--help",), ("--version",), ("eval", "--help"), ("serve", "--help"), ("check",), ("check", "--json")]
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +27,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-c", "from shiftright.cli import main; main()", *words]
 
 
-@pytest.mark.parametrize("words", [("--help",), ("check",), ("--version",), ("eval", "--help")], ids=" ".join)
-def test_starting_is_quick(project: Path, words: tuple[str, ...]) -> None:
-    times = []
-    for _ in range(3):  # the machine may be busy; the quickest tells what the code costs
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command(*words), cwd=project, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(times) <= LIMIT_S
-
-
-@pytest.mark.parametrize("words", [("--help",), ("check",), ("check", "--json")], ids=" ".join)
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_the_light_path_imports_nothing_heavy(project: Path, words: tuple[str, ...]) -> None:
     code = (
         "import json, sys\nfrom shiftright.cli._main import run\n"
@@ -53,9 +42,9 @@ def test_the_light_path_imports_nothing_heavy(project: Path, words: tuple[str, .
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    code = "import time\nt = time.process_time()\nimport shiftright\nprint(time.process_time() - t)"
-    times = [
-        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(times) < 0.02
+    code = "import sys; before = {*sys.modules}; import shiftright; print(*{*sys.modules} - before)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "shiftright" in loaded
+    assert not [name for name in loaded if name.startswith("shiftright.")]
+    assert {name.split(".")[0] for name in loaded} <= sys.stdlib_module_names | {"shiftright"}
