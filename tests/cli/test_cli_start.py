@@ -12,7 +12,14 @@ import pytest
 # not pydantic: newer Typers read a command line with it
 HEAVY = {"numpy", "pydantic_ai", "sqlalchemy", "alembic", "jinja2", "rich"}
 HEAVY |= {"duckdb", "granian", "fastapi", "aiohttp", "pyreqwest", "opentelemetry", "google"}
-WORDS = [("--help",), ("--version",), ("eval", "--help"), ("serve", "--help"), ("check",), ("check", "--json")]
+WORDS = [
+    ("--help",),
+    ("--version",),
+    ("eval", "--help"),
+    ("serve", "--help"),
+    ("check",),
+    ("check", "--json"),
+]
 
 
 @pytest.fixture(scope="module")
