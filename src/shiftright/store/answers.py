@@ -43,24 +43,16 @@ class Answers:
             self.put_rows(connection, rows)
 
     def get(
-        self, variant_digest: str, *, only: Collection[str] | None = None, include_failed: bool = False
+        self, variant_digest: str, *, include_failed: bool = False
     ) -> dict[tuple[str, int], StoredAnswer]:
         """The answers of one variant by ``(input_digest, repeat)``, without their spans.
 
-        Args:
-            only: input digests to look for (default: all).
-            include_failed: give the latest failed answer where no call has succeeded.
-
-        Where several calls succeeded, the one stored last.
+        Where several calls succeeded, the one stored last; with ``include_failed``, the latest failed answer where none
+        has.
         """
-        # In the order of the index answers_key, so that nothing is sorted; the latest of a key comes last.
-        latest = _light.where(_table.variant_digest == variant_digest).order_by(
-            _table.input_digest, _table.repeat, _table.number
-        )
+        latest = _light.where(_table.variant_digest == variant_digest).order_by(_table.number)
         if not include_failed:
             latest = latest.where(_table.failure.is_(None))
-        if only is not None:
-            latest = latest.where(self._database.dialect.among(_table.input_digest, [*only]))
         found: dict[tuple[str, int], StoredAnswer] = {}
         with self._database.read() as connection:
             for row in connection.execute(latest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration this version of the tables is at (compared at opening without importing Alembic)."""
 
 metadata = sa.MetaData()
@@ -70,7 +70,7 @@ answers = sa.Table(
     sa.Column("spans", sa.LargeBinary),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Index("answers_id", "id", unique=True),
-    sa.Index("answers_key", "variant_digest", "input_digest", "repeat"),
+    sa.Index("answers_variant", "variant_digest", "number"),
 )
 
 decisions = sa.Table(
