@@ -130,7 +130,7 @@ def small_disk() -> Iterator[None]:
     """SQLite's own limit on the size of a file, which it reports as a full disk."""
 
     def limit(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA max_page_count = 40")
+        connection.execute("PRAGMA max_page_count = 80")
 
     sa.event.listen(sa.pool.Pool, "connect", limit)
     yield

@@ -94,6 +94,24 @@ class Confidence(msgspec.Struct, frozen=True):
     false_red: float = 0.05
 
 
+class Ship(msgspec.Struct, frozen=True):
+    """How a release reaches its users.
+
+    ``shadow`` live requests are copied to it first; then ``steps`` of users, rising shares that end at 1.0. It is taken
+    back when a check is worse than before by ``back_if_drop`` (a fraction) and given up after ``give_up_s``.
+    ``unit`` is what keeps its arm; its outcome counts ``outcome_after_s`` seconds after its first request.
+    ``fallback`` is asked in order when the feature fails: variants, ``provider:model``, ``person:GROUP``.
+    """
+
+    shadow: int = 0
+    steps: tuple[float, ...] = (1.0,)
+    back_if_drop: float = 0.05
+    give_up_s: float = 14 * 86400.0
+    unit: Literal["user", "conversation"] = "user"
+    outcome_after_s: float = 600.0
+    fallback: tuple[str, ...] = ()
+
+
 class Spec(msgspec.Struct, frozen=True):
     """The contract of one feature.
 
@@ -118,6 +136,7 @@ class Spec(msgspec.Struct, frozen=True):
     live: dict[str, Any] = {}
     data: dict[str, Any] = {}
     live_checks: tuple[Check, ...] = ()
+    ship: Ship = Ship()
     digest: str = ""
 
     @property

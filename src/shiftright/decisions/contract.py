@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
@@ -75,7 +76,7 @@ class ClauseTest:
     def __init__(self, plan: ClausePlan, frozen: Frozen) -> None:
         self.plan, self._largest = plan, frozen.largest_unit
         self.share = frozen.mean_unit / frozen.largest_unit
-        self.increments: list[float] = []  # one a unit, also those that came after the decision
+        self.increments = array("d")  # one a unit, also those that came after the decision
         self._group: list[float] = []
         self._sizes: list[int] = []
         self.release = _release_test(plan, frozen)
@@ -85,7 +86,7 @@ class ClauseTest:
         xs = [increment(self.plan, case) for case in cases] if self._largest == 1 else self._units(cases)
         if not xs:
             return
-        self.increments += xs
+        self.increments.extend(xs)
         before = self.release.n
         self.release.update(xs)
         if self.release.decision == "ship":

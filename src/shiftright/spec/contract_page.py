@@ -10,6 +10,7 @@ from shiftright.spec.keys import (
     LIVE,
     OWNER,
     SCORERS,
+    SHIP,
     TOP,
     VALUE,
     VARIANT,
@@ -44,7 +45,7 @@ Values: fractions `70%` or `0.7` · points `3 points` or `0.03` · times `800 ms
 def reference() -> str:
     """The whole page."""
     parts = [_INTRODUCTION]
-    for section in (TOP, CASES, CHECK, VARIANT, CONFIDENCE, OWNER, VALUE, LIVE, DATA):
+    for section in (TOP, CASES, CHECK, VARIANT, CONFIDENCE, OWNER, VALUE, SHIP, LIVE, DATA):
         parts.append(f"## {_title(section)}\n\n{_table(section.keys)}")
         if section.open:
             parts.append("Any other key is a parameter of your own; the feature reads it from its variant.\n")

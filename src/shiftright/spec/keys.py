@@ -23,6 +23,7 @@ from shiftright.spec.values import (
     POINTS,
     POSITIVE,
     SCHEMA,
+    SHARES,
     TEXT,
     TEXTS,
     TRUTH,
@@ -114,7 +115,7 @@ TOP = Section(
             "What one use is worth.",
             "{minutes_saved: 4, hourly_rate: 38 USD, uses_per_month: 42000}",
         ),
-        Key("ship", MAPPING, "How a release reaches its users.", "{steps: [5%, 25%, 100%]}", engine=False),
+        Key("ship", MAPPING, "How a release reaches its users.", "{steps: [5%, 25%, 100%]}"),
         Key("live", MAPPING, "How much of live traffic is scored.", "{sample: 10%, month_at_most: 5 USD}"),
         Key("data", MAPPING, "What is kept of live traffic.", "{redact: [email, card], keep: 30 days}"),
     ),
@@ -127,6 +128,50 @@ LIVE = Section(
         Key("month_at_most", MONEY, "What scoring live traces may cost in a month (default 5 USD).", "5 USD"),
     ),
 )
+
+SHIP = Section(
+    "ship",
+    (
+        Key(
+            "shadow",
+            POSITIVE,
+            "So many live requests are copied to the candidate before anybody gets its answers (default 0).",
+            "200",
+        ),
+        Key(
+            "steps",
+            SHARES,
+            "Rising shares of the users that get the candidate; the last is 100% (default: 100% at once).",
+            "[5%, 25%, 100%]",
+        ),
+        Key(
+            "back_if_drop",
+            POINTS,
+            "Taken back when a check is worse than what served before by this much (default 5 points).",
+            "5 points",
+        ),
+        Key(
+            "give_up",
+            DURATION,
+            "Taken back when nothing is proven after this time (default 14 days).",
+            "14 days",
+        ),
+        Key("unit", TEXT, "Who keeps an arm: each `user` (default) or each `conversation`.", "conversation"),
+        Key(
+            "outcome_after",
+            DURATION,
+            "When a unit counts: so long after its first request, its feedback included (default 10 minutes).",
+            "1 h",
+        ),
+        Key(
+            "fallback",
+            TEXTS,
+            "Asked in this order when the feature fails: variants, `provider:model`, `person:GROUP`.",
+            "[rules, person:support]",
+        ),
+    ),
+)
+UNITS = ("user", "conversation")
 
 DATA = Section(
     "data",

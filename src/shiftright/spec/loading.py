@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from shiftright.core.case import digest_of
-from shiftright.core.spec import Check, Confidence, Spec, Variant
+from shiftright.core.spec import Check, Confidence, Ship, Spec, Variant
 from shiftright.core.yaml_text import Map, Mark, decode, parse, plain
 from shiftright.errors import SpecError
 from shiftright.spec import sections
@@ -24,7 +24,9 @@ from shiftright.spec.keys import (
     OWNER,
     REDACTABLE,
     SERVER_KEYS,
+    SHIP,
     TOP,
+    UNITS,
     VALUE,
     VARIANT,
     Section,
@@ -72,6 +74,7 @@ def load(path: str | Path) -> Spec:
         live=_live(values),
         data=_data(values),
         live_checks=tuple(check for check in given if check.score in LIVE_ONLY),
+        ship=_ship(values, variants),
         digest=_digest(checks, confidence, file.parent),
     )
 
@@ -257,6 +260,23 @@ def _live(values: dict[str, Any]) -> dict[str, Any]:
     if live.get("sample", 1.0) == 0.0:
         raise fail(values["live"].marks["sample"], "live.sample: it is more than 0%", "10% is usual.")
     return live
+
+
+def _ship(values: dict[str, Any], variants: dict[str, Variant]) -> Ship:
+    ship = _part(SHIP, values, "ship")
+    if not ship:
+        return Ship()
+    marks = values["ship"].marks
+    if ship.get("unit", "user") not in UNITS:
+        raise sections.unknown(ship["unit"], UNITS, marks["unit"], "ship.unit")
+    shadow = ship.get("shadow", 0)
+    if shadow != int(shadow):
+        raise fail(marks["shadow"], "ship.shadow: a number of requests is whole", "200 is usual.")
+    for name in ship.get("fallback", ()):
+        if ":" not in name and name not in variants:
+            raise sections.unknown(name, variants, marks["fallback"], "ship.fallback")
+    named = {"give_up": "give_up_s", "outcome_after": "outcome_after_s"}
+    return Ship(**{named.get(key, key): value for key, value in ship.items()} | {"shadow": int(shadow)})
 
 
 def _data(values: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from shiftright.spec.keys import (
     LIVE,
     OWNER,
     SCORERS,
+    SHIP,
     TOP,
     VALUE,
     VARIANT,
@@ -30,6 +31,7 @@ def json_schema() -> dict[str, Any]:
     properties["cases"] = {"anyOf": [properties["cases"], _object(CASES)]}
     properties["confidence"] = _object(CONFIDENCE)
     properties["owner"] = _object(OWNER)
+    properties["ship"] = _object(SHIP)
     properties["value"] = _object(VALUE)
     properties["live"] = _object(LIVE)
     properties["data"] = _object(DATA)

@@ -6,6 +6,7 @@ validation, the JSON Schema and the reference all come from it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -160,6 +161,16 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(item) for item in (value if isinstance(value, list) else [value]))
 
 
+def shares(value: Any) -> tuple[float, ...]:
+    """``[5%, 25%, 100%]``: rising, the last one everybody."""
+    found = tuple(fraction(each) for each in (value if isinstance(value, list) else [value]))
+    if not found or found[0] == 0.0 or any(left >= right for left, right in itertools.pairwise(found)):
+        raise ValueError("shares of users rise, from more than 0%")
+    if found[-1] != 1.0:
+        raise ValueError("the last step is everybody: end with 100%")
+    return found
+
+
 def anything(value: Any) -> Any:
     return value
 
@@ -283,6 +294,13 @@ TEXTS = Kind(
     "[legal]",
     {"anyOf": [TEXT.schema, {"type": "array", "items": TEXT.schema}]},
     texts,
+)
+SHARES = Kind(
+    "rising shares",
+    "a list of rising shares that ends with 100%",
+    "[5%, 25%, 100%]",
+    {"type": "array", "items": FRACTION.schema, "minItems": 1},
+    shares,
 )
 ANYTHING = Kind("anything", "any value", "…", {}, anything)
 MAPPING = Kind("mapping", "a mapping (key: value)", "{key: value}", {"type": "object"}, mapping)

@@ -147,14 +147,17 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
 
 
-ReviewKind = Literal["label", "complaint", "violation", "low_score", "disagreement", "preference"]
+ReviewKind = Literal[
+    "label", "complaint", "violation", "low_score", "disagreement", "preference", "escalation"
+]
 ReviewStatus = Literal["open", "resolved", "dismissed"]
 
 
 class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
     """A person's work on one trace, or on one case of a run (``trace_id`` is "").
 
-    ``subject`` is what is to be looked at, ``resolution`` what the person said (see improve.reviews).
+    ``subject`` is what is to be looked at, ``resolution`` what the person said (see improve.reviews); an escalation is
+    answered by ``due_at``.
     """
 
     id: str
@@ -167,6 +170,7 @@ class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
     resolution: dict[str, Any] | None = None
     reviewer: str | None = None
     resolved_at: float | None = None
+    due_at: float | None = None
 
 
 class ScoreRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0003"
+HEAD = "0004"
 """The migration this version of the tables is at (compared at opening without importing Alembic)."""
 
 metadata = sa.MetaData()
@@ -193,7 +193,7 @@ reviews = sa.Table(
     sa.Column("feature", sa.Text, nullable=False),
     # empty for a case of a run
     sa.Column("trace_id", sa.Text, nullable=False),
-    # label, complaint, violation, low_score, disagreement, preference
+    # label, complaint, violation, low_score, disagreement, preference, escalation
     sa.Column("kind", sa.Text, nullable=False),
     # open, resolved or dismissed
     sa.Column("status", sa.Text, nullable=False),
@@ -204,6 +204,146 @@ reviews = sa.Table(
     sa.Column("reviewer", sa.Text),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("resolved_at", sa.Double),
+    # an escalation's answer is awaited until then
+    sa.Column("due_at", sa.Double),
     sa.Index("reviews_open", "status", "feature", "id"),
     sa.Index("reviews_trace", "trace_id"),
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    # a chain: each row's record digest covers the row and the record before it (see ship.chain)
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    # release, sign_off, override, promote or back
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    # JSON: what was frozen, and digests of the evidence; no personal text
+    sa.Column("body", sa.Text, nullable=False),
+    # JSON: who and why, in words; NULL once erased, which leaves the chain whole
+    sa.Column("personal", sa.Text),
+    sa.Column("personal_digest", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("record", sa.Text, nullable=False, unique=True),
+    sa.Column("signature", sa.Text),
+    sa.Index("releases_feature", "feature", "number"),
+)
+
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("feature", sa.Text, nullable=False),
+    sa.Column("candidate", sa.Text, nullable=False),
+    sa.Column("control", sa.Text, nullable=False),
+    sa.Column("salt", sa.Text, nullable=False),
+    # JSON
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("step_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("reason", sa.Text, nullable=False),
+    # JSON: the evidence per check as of the last tick, for those who look
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Index("rollouts_feature", "feature", "id"),
+    sa.Index("rollouts_state", "state"),
+)
+
+# A live request that was part of a rollout.
+exposures = sa.Table(
+    "exposures",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("rollout_id", sa.Text, nullable=False),
+    sa.Column("trace_id", sa.Text, nullable=False),
+    # a keyed hash of the user or conversation
+    sa.Column("unit", sa.Text, nullable=False),
+    # canary, control or shadow
+    sa.Column("arm", sa.Text, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("latency_s", sa.Double),
+    sa.Column("cost_usd", sa.Double),
+    sa.Column("failed", sa.Boolean, nullable=False),
+    sa.Index("exposures_rollout", "rollout_id", "number"),
+    sa.Index("exposures_trace", "trace_id"),
+)
+
+# A unit whose outcome has entered the tests, at its place: a rollout's memory, replayed after a restart.
+outcomes = sa.Table(
+    "outcomes",
+    metadata,
+    sa.Column("rollout_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("canary", sa.Boolean, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
+    # JSON: check -> value in the plan's bounds, null where it was not measured
+    sa.Column("scores", sa.Text, nullable=False),
+    # JSON: its trace ids
+    sa.Column("traces", sa.Text, nullable=False),
+    sa.Index("outcomes_unit", "rollout_id", "unit", unique=True),
+    sqlite_with_rowid=False,
+)
+
+incidents = sa.Table(
+    "incidents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("feature", sa.Text, nullable=False),
+    # check, rollback or drift
+    sa.Column("kind", sa.Text, nullable=False),
+    # the check that was broken
+    sa.Column("check", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    # JSON: the evidence as it was
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("release", sa.Text, nullable=False),
+    sa.Column("rollout", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    # open, acknowledged or closed
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("acknowledged_at", sa.Double),
+    sa.Column("closed_at", sa.Double),
+    sa.Column("postmortem", sa.Text, nullable=False),
+    sa.Column("case_id", sa.Text, nullable=False),
+    # JSON: [{at, what, by}]
+    sa.Column("timeline", sa.Text, nullable=False),
+    sa.Index("incidents_feature", "feature", "status", "id"),
+)
+
+# What is to be told of an incident, until it has been told.
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("incident_id", sa.Text, nullable=False),
+    # the channel's name in shiftright.yaml
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    # waiting, sent or failed
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("sent_at", sa.Double),
+    sa.Index("notifications_status", "status"),
+)
+
+# Drift detectors: one per live check, with how far its scores have been read.
+detectors = sa.Table(
+    "detectors",
+    metadata,
+    sa.Column("feature", sa.Text, primary_key=True),
+    sa.Column("check", sa.Text, primary_key=True),
+    # the scores' number up to which it has seen
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    # JSON
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
 )
