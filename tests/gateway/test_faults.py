@@ -67,6 +67,58 @@ def test_a_stream_that_is_cut_ends_with_an_error_event(site: Site, provider: Pro
     assert site.spans(got.headers["x-trace-id"])[0].error
 
 
+ENDS = (
+    ("/v1/chat/completions", b"data: [DONE]\n\n"),
+    ("/v1/messages", b'event: message_stop\ndata: {"type":"message_stop"}\n\n'),
+    ("/v1/responses", b'data: {"type":"response.completed","response":{"id":"r","model":"gpt-5"}}\n\n'),
+)
+
+
+@pytest.mark.parametrize(("path", "end"), ENDS)
+def test_a_stream_without_its_end_mark_failed_and_keeps_its_usage(
+    site: Site, provider: Provider, path: str, end: bytes
+) -> None:
+    said = b'data: {"model":"gpt-5","usage":{"input_tokens":7,"output_tokens":3}}\n\n'
+    provider.plays = [chunks(said), chunks(said, end)]
+    model = "anthropic:claude-haiku-4-5" if path == "/v1/messages" else "openai:gpt-5"
+    cut, ended = (
+        site.spans(ask(site, path, model=model, stream=True).headers["x-trace-id"])[0] for _ in range(2)
+    )
+    assert cut.error == "the provider's stream ended before its end mark"
+    assert (cut.input_tokens, cut.output_tokens, cut.attributes["http.response.status_code"]) == (7, 3, 502)
+    assert (ended.error, ended.input_tokens) == (None, 7)
+
+
+def test_an_answer_with_a_finish_reason_has_ended(site: Site, provider: Provider) -> None:
+    last = b'data: {"model":"gpt-5","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    provider.plays = [chunks(EVENT, last)]
+    assert site.spans(ask(site, stream=True).headers["x-trace-id"])[0].error is None
+
+
+def test_a_response_that_failed_says_why(site: Site, provider: Provider) -> None:
+    failed = b'data: {"type":"response.failed","response":{"id":"r","error":{"message":"overloaded"}}}\n\n'
+    provider.plays = [chunks(failed)]
+    got = ask(site, "/v1/responses", stream=True)
+    assert "overloaded" in (site.spans(got.headers["x-trace-id"])[0].error or "")
+
+
+@pytest.mark.parametrize("how", [{"cut": True}, {}])
+def test_streams_that_are_cut_open_the_circuit(site: Site, provider: Provider, how: dict[str, bool]) -> None:
+    provider.plays = [chunks(EVENT, **how)]
+    codes = [ask(site, stream=True).status_code for _ in range(6)]
+    assert codes == [200] * 5 + [503]
+
+
+def test_clients_that_go_do_not_open_the_circuit(site: Site, provider: Provider) -> None:
+    provider.plays = [*[chunks(EVENT, hang=True)] * 6, whole(ANSWER)]
+    for _ in range(6):
+        with httpx.stream("POST", site.url + "/v1/chat/completions", json=ASK | {"stream": True}) as got:
+            next(got.iter_raw())
+            trace_id = got.headers["x-trace-id"]
+        assert site.spans(trace_id)[0].attributes["http.response.status_code"] == 499
+    assert ask(site).status_code == 200
+
+
 def test_broken_chunks_pass_and_the_rest_is_read(site: Site, provider: Provider) -> None:
     broken = b'data: {"choices":[{"delta"\n\ndata: \xff\xfe\n\n'
     provider.plays = [chunks(EVENT, broken, EVENT)]

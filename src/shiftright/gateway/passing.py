@@ -91,7 +91,11 @@ class Passing:
                 complete = await _stream(reply, proto, record, endpoint.dialect, sent)
             finally:
                 # also what a client left in the middle of has been paid for
-                _note(record, target, lambda: answers.read_stream(sent))
+                read = _note(record, target, lambda: answers.read_stream(sent))
+            if read.error is None:
+                reply.judge(read.ended)
+                if record.error is None and not read.ended:
+                    record.error, record.status = "the provider's stream ended before its end mark", 502
             name = name if complete else b""
             whole = b"".join(sent)
         else:
@@ -195,19 +199,22 @@ def _answered(headers: Headers, record: Record) -> Headers:
     return [*headers, *record.ids.headers]
 
 
-def _note(record: Record, target: Target | None, read: Callable[[], answers.Read]) -> None:
+def _note(record: Record, target: Target | None, read: Callable[[], answers.Read]) -> answers.Read:
     """What is learnt of an answer that has gone out, and paid for where there is a ``target``.
 
     Whatever fails here fails no request: it has its answer.
     """
+    found = answers.Read()
     try:
-        _learn(record, read())
+        found = read()
+        _learn(record, found)
         if target is not None:
             charge(record, target)
     except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
         _log.exception("what an answer took cannot be told")
         record.error = record.error or "what the answer took cannot be told"
         record.cost_usd = None
+    return found
 
 
 def _learn(record: Record, read: answers.Read) -> None:

@@ -63,7 +63,7 @@ class Request(msgspec.Struct, frozen=True):
 class Reply:
     """A provider's answer whose status and headers are there. ``body`` is whole unless it streams."""
 
-    __slots__ = ("_stream", "attempts", "body", "headers", "request", "status")
+    __slots__ = ("_stream", "attempts", "body", "circuit", "headers", "request", "status")
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class Reply:
         self.body = body
         self.attempts = 1
         self._stream = stream
+        self.circuit: Circuit | None = None
 
     @property
     def streams(self) -> bool:
@@ -98,6 +99,11 @@ class Reply:
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _broken(error, self.request.provider) from error
+
+    def judge(self, whole: bool) -> None:
+        """Tell the provider's circuit whether a stream was whole; nothing is told where its client went."""
+        if self.circuit is not None:
+            (self.circuit.worked if whole else self.circuit.failed)()
 
     def close(self) -> None:
         """End the connection of a stream that is not at its end: the provider stops working for nobody."""
@@ -167,6 +173,10 @@ class Upstreams:
             reply.attempts = attempt
             if reply.status in _THEIR_FAULT:
                 circuit.failed()
+            elif reply.streams:
+                # it may still break off: its end tells (Reply.judge); others may be asked meanwhile
+                circuit.gave_up()
+                reply.circuit = circuit
             else:
                 circuit.worked()
             if reply.status not in _WORTH_RETRYING or attempt == _ATTEMPTS:
