@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -247,6 +248,41 @@ def test_a_body_of_more_than_50_mb_is_refused(site: Site) -> None:
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50000001\r\n\r\n{"
         )
         assert client.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_the_control_plane_sees_a_large_body_before_its_end(site: Site) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as client:
+        client.sendall(head + b"300000\r\n" + b"x" * 0x300000 + b"\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("path", ["/x", "/unread"])
+@pytest.mark.parametrize("parts", [[b"small"], [b"x" * 1_000_000] * 5])
+def test_a_connection_is_kept_whatever_the_control_plane_reads(
+    site: Site, path: str, parts: list[bytes]
+) -> None:
+    kept = HTTPConnection("127.0.0.1", site.port, timeout=5)
+    kept.connect()
+    kept.auto_open = 0
+    for body in (b"".join(parts), iter(parts), b"again"):
+        kept.request("POST", path, body, {"Host": "localhost"})
+        assert kept.getresponse().read() == f"{path}!".encode()
+    kept.close()
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_let_go(site: Site) -> None:
+    for path in ("/x", "/unread"):
+        with socket.create_connection(("127.0.0.1", site.port), timeout=5) as client:
+            client.sendall(
+                b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n{" % path.encode()
+            )
+    assert httpx.get(site.url + "/x").status_code == 200
+    for _ in range(200):
+        if not site.gateway.active:
+            break
+        time.sleep(0.01)
+    assert site.gateway.active == 0
 
 
 def test_a_limit_in_usd_refuses_models_without_a_price(
