@@ -216,6 +216,7 @@ def test_a_client_that_goes_before_the_answer_is_let_go(site: Site, provider: Pr
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(site.url + "/v1/chat/completions", json=ASK, headers={"traceparent": parent}, timeout=0.4)
+    assert provider.gone.wait(1), "the provider still works for nobody"
     span = site.spans("0af7651916cd43dd8448eb211c80319c")[0]
     assert span.attributes["http.response.status_code"] == 499
     assert site.gateway.active == 0
