@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -306,6 +307,52 @@ def test_what_breaks_after_it_was_sent_is_charged(site: Site, provider: Provider
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(site.url + "/v1/chat/completions", json=ASK, timeout=0.4)
     assert charged(site, above=broken) > broken
+
+
+ASKS = """\
+from shiftright import Context
+
+async def echo(text: str, ctx: Context) -> str:
+    await ctx.ask("first")
+    return await ctx.ask(text)
+"""
+ASKING = """\
+feature: echo
+run: echo:echo
+cases: cases.jsonl
+variants: {one: {model: 'openai:gpt-5', base_url: 'URL', api_key_env: OPENAI_API_KEY,
+                 price: {input: 1 USD/M, output: 1000 USD/M}}}
+baseline: one
+checks: {same: {score: exact, at_least: 50%}}
+"""
+
+
+@pytest.mark.parametrize("path", ["/v1/features/echo", "/v1/chat/completions", "/v1/messages"])
+def test_what_a_client_left_is_charged(
+    start: Callable[..., Site], provider: Provider, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Of a feature that asks twice the answer it got and what the second may cost; of a translated call the latter."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+
+    def prepare(root: Path) -> None:
+        (root / "spec.yaml").write_text(ASKING.replace("URL", provider.url), encoding="utf-8")
+        (root / "echo.py").write_text(ASKS, encoding="utf-8")
+        (root / "cases.jsonl").write_text('{"input": "a", "expected": "A"}\n', encoding="utf-8")
+
+    site = start(prepare=prepare)
+    translated = path == "/v1/messages"
+    provider.plays = [hang()] if translated else [whole(ANSWER), hang()]
+    ask = ASK | {"model": "openai:gpt-5" if translated else "echo"}
+    body = json.dumps("hi" if path == "/v1/features/echo" else ask).encode()
+    with socket.create_connection(("127.0.0.1", site.port)) as client:
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        while len(provider.received) < (1 if translated else 2):
+            time.sleep(0.005)
+    # by the feature's price: 5 tokens in and 1 out were answered, and an answer of 500 is expected
+    assert charged(site, above=0.0) == pytest.approx(
+        0.001005 + 0.500003 if not translated else 0.005, rel=0.01
+    )
 
 
 def charged(site: Site, above: float) -> float:

@@ -92,10 +92,7 @@ class Passing:
             finally:
                 # also what a client left in the middle of has been paid for
                 read = _note(record, target, lambda: answers.read_stream(sent))
-            if read.error is None:
-                reply.judge(read.ended)
-                if record.error is None and not read.ended:
-                    record.error, record.status = "the provider's stream ended before its end mark", 502
+            _judge(reply, record, read)
             name = name if complete else b""
             whole = b"".join(sent)
         else:
@@ -193,6 +190,14 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
     finally:
         reply.close()
     return complete
+
+
+def _judge(reply: Reply, record: Record, read: answers.Read) -> None:
+    """Was a stream whole whose client stayed? One in which the provider names an error says nothing of its health."""
+    if read.error is None:
+        reply.judge(read.ended)
+        if record.error is None and not read.ended:
+            record.error, record.status = "the provider's stream ended before its end mark", 502
 
 
 def _answered(headers: Headers, record: Record) -> Headers:
