@@ -65,9 +65,9 @@ async def call(
         Refusal: before anything was sent.
     """
     name = unquote(path.removeprefix("/v1/features/"))
-    record.feature = name[:200]
     spec, variant = router.feature(name, _variant(scope))
-    record.variant = variant.name
+    # known by now: what anybody may write into a path must not become the name of a feature, or of a budget
+    record.feature, record.variant = spec.feature, variant.name
     access.allow(caller, spec.feature, "")
     try:
         value = msgspec.json.decode(data)
