@@ -154,6 +154,30 @@ def test_what_is_drawn_at_a_small_share_is_drawn_at_a_larger_one() -> None:
     assert all(drawn(trace_id, 1.0) for trace_id in ids)
 
 
+def test_a_judge_that_cannot_be_asked_costs_its_own_scores_and_says_so(live: Live) -> None:
+    model = "model: http://127.0.0.1:9/v1#judge\napi_key_env: NO_SUCH_KEY\nprice: {input: 1 USD/M, output: 1 USD/M}"
+    (live.folder / "helpful.md").write_text(f"---\n{model}\n---\nIs it polite?")
+    text = SPEC.replace("50%}", "100%}").replace(
+        "  speed:", "  judged: {judge: helpful.md, at_least: 50%}\n  speed:"
+    )
+    (live.folder / "spec.yaml").write_text(text)
+    intake = Intake(live.telemetry, flush_s=0.01)
+    monitor = Monitor(live.settings, live.records, live.telemetry, look_s=0.05)
+    monitor.start()
+    intake.listen(monitor.listen)
+    try:
+        spans = [live.span() for _ in range(10)]
+        intake.offer(spans)
+        wait_for(lambda: monitor.scored == 10)
+        for span in spans:
+            named = {row.score.name for row in live.records.scores.of_trace(span.trace_id)}
+            assert named == {"json", "polite"}
+        assert "NO_SUCH_KEY" in monitor.failing["triage", "judged"]
+    finally:
+        intake.close()
+        monitor.close()
+
+
 def test_a_judge_asks_people_where_it_finds_fault_and_stops_at_its_budget(live: Live) -> None:
     bad, good, third = live.span(), live.span(), live.span()
     verdicts = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 from starlette.testclient import TestClient
-from web_sites import BASE, trace_id
+from web_sites import BASE, PAGE, trace_id
 
 from shiftright.core.trace import SpanRow
+from shiftright.web.sessions import form_token
 from shiftright.web.site import Site
 
 
@@ -156,3 +157,11 @@ def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
     scores = client.get(f"/api/traces/{trace_id(1)}").json()["scores"]
     assert ("human", "ada") in [(score["source"], score["author"]) for score in scores]
     assert client.post(f"/api/reviews/{review['id']}", content=b"{").status_code == 400
+    late = client.post(f"/api/reviews/{review['id']}", json={"choice": "dismiss", "reviewer": "bob"})
+    assert late.status_code == 409
+    assert late.json()["error"]["code"] == "closed"
+    assert "already resolved by ada at 20" in late.json()["error"]["message"]
+    token = form_token(own, client.get("/").headers)
+    page = client.post(f"/inbox/{review['id']}", data={"choice": "dismiss", "token": token}, headers=PAGE)
+    assert page.status_code == 409
+    assert "already resolved by ada at 20" in page.text

@@ -4,15 +4,19 @@ behind it, never holds up the requests that only pass through."""
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from shiftright.core.answer import Answer
 from shiftright.core.spec import Spec, Variant
+from shiftright.models.meter import Meter
 
 T = TypeVar("T")
+_LONGEST_END_S = 1.0
 
 
 class Calls:
@@ -30,16 +34,23 @@ class Calls:
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine run on the features' loop; cancelled with its caller."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        """The result of a coroutine run on the features' loop; cancelled with its caller, who then waits a moment for
+        its end: it still says what was used."""
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        except asyncio.CancelledError:
+            until = time.monotonic() + _LONGEST_END_S
+            while inspect.getcoroutinestate(work) != inspect.CORO_CLOSED and time.monotonic() < until:  # noqa: ASYNC110 - an event would cost all calls
+                await asyncio.sleep(0.005)
+            raise
 
-    async def call(self, spec: Spec, variant: Variant, value: Any, trace_id: str) -> Answer:
+    async def call(self, spec: Spec, variant: Variant, value: Any, trace_id: str, meter: Meter) -> Answer:
         """One answer of a feature.
 
         Raises:
             Error: what no call can get past: a broken contract, no credentials.
         """
-        return await self.run(self._call(spec, variant, value, trace_id))
+        return await self.run(self._call(spec, variant, value, trace_id, meter))
 
     async def describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
         """JSON Schemas of what a feature takes and gives; None where its code does not say."""
@@ -68,11 +79,11 @@ class Calls:
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
 
-    async def _call(self, spec: Spec, variant: Variant, value: Any, trace_id: str) -> Answer:
+    async def _call(self, spec: Spec, variant: Variant, value: Any, trace_id: str, meter: Meter) -> Answer:
         from shiftright.features.call import call
 
         loaded = await self._load(spec, variant)
-        return await call(loaded, value, case_id=trace_id, timeout_s=_longest_s(spec))
+        return await call(loaded, value, case_id=trace_id, timeout_s=_longest_s(spec), meter=meter)
 
     async def _describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
         from shiftright.features.signature import input_schema

@@ -96,6 +96,11 @@ class Monitor:
         """Why a feature's traces are not judged now, by feature: the month's budget is spent."""
         return dict(self._keeper.paused)
 
+    @property
+    def failing(self) -> dict[tuple[str, str], str]:
+        """Why a check scores nothing, by feature and check: its judge cannot be asked."""
+        return dict(self._keeper.failing)
+
     def listen(self, spans: Sequence[SpanRow]) -> None:
         """Queue the traces among these that are finished and of a feature under contract. Never blocks."""
         if not self._specs:
@@ -213,6 +218,7 @@ class Monitor:
             found[spec.feature] = spec
         self._stamps, self._specs = stamps, found
         self._scorings.clear()
+        self._keeper.failing.clear()
         if self._told is not None:
             self._told(tuple(found.values()))
 

@@ -21,6 +21,7 @@ from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
 from shiftright.web.forms import Form, form, input_of
+from shiftright.web.problems import status_of
 from shiftright.web.site import Site
 
 REVIEWER_COOKIE = "shiftright_reviewer"
@@ -56,7 +57,9 @@ def router(site: Site) -> APIRouter:
         try:
             done = _say(site, found, sent, reviewer)
         except Error as error:
-            return _page(site, request, found, feature, None, problem=error, sent=sent.fields)
+            # as it is now: somebody else may have closed it
+            now = review(site, review_id)
+            return _page(site, request, now, feature, None, problem=error, sent=sent.fields)
         query = {
             name: value for name, value in (("feature", feature), ("kind", kind), ("done", done)) if value
         }
@@ -153,7 +156,7 @@ def _page(
         site,
         request,
         "inbox.html",
-        status=400 if problem else 200,
+        status=status_of(problem) if problem else 200,
         groups=groups,
         waiting=sum(len(group.reviews) for group in groups),
         current=current,
