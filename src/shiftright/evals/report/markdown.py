@@ -17,6 +17,7 @@ MOST_ROWS = 16
 MOST_BROKE = 10
 MOST_FIXED = 4
 WIDTH = 90
+MOST_BESIDE = 5
 SIGN = {"pass": "✅", "yes": "✅", "fail": "❌", "no": "❌", "inconclusive": "❔", "error": "❗"}
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$^=/])")
 
@@ -40,6 +41,9 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield "|---|---|"
         yield f"| {_text(first) if verdict.merge == 'no' else 'No harm is proven'} | {_text(first)} |"
     yield ""
+    for said in _beside(report):
+        yield f"> ⚠️ {_text(said)}"
+        yield ""
     yield from _board(report)
     yield from _cases("broke", report.broke, MOST_BROKE)
     yield from _cases("fixed", report.fixed, MOST_FIXED)
@@ -47,6 +51,12 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield f"> {_text(note)}"
         yield ""
     yield f"<sub>{_footer(report)}</sub>"
+
+
+def _beside(report: RunReport) -> list[str]:
+    """What the verdict says besides its first reason and the board's: calls that failed, above all."""
+    said = report.verdict.reasons[1:] if report.verdict else ()
+    return [reason for reason in said if not any(row.reason in reason for row in report.rows)][:MOST_BESIDE]
 
 
 def _board(report: RunReport) -> Iterator[str]:
