@@ -161,7 +161,7 @@ class App:
                     asyncio.create_task(
                         _keep_watching(settings, records, telemetry, intake, redaction, watch)
                     ),
-                    asyncio.create_task(keep_pruning(settings.root, telemetry)),
+                    asyncio.create_task(keep_pruning(settings.root, telemetry, records)),
                 )
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 for task in beside:
