@@ -150,7 +150,7 @@ class App:
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
         telemetry = _telemetry(settings.telemetry_url)
-        redaction = Redaction(kinds_of_project(settings.root))
+        redaction = Redaction(kinds_of_project(settings.root), _names_key(settings))
         intake = Intake(telemetry, prepare=_prepare(redaction))
         watch = Watch()
         control = partial(self._pages, telemetry, intake, redaction, watch)
@@ -187,7 +187,7 @@ class App:
         from shiftright.tracing.handover import SPOOL_FOLDER
         from shiftright.tracing.redaction import Redaction, kinds_of_project
 
-        redaction = Redaction(kinds_of_project(self.settings.root))
+        redaction = Redaction(kinds_of_project(self.settings.root), _names_key(self.settings))
         telemetry = open_telemetry(self.settings.telemetry_url)
         try:
             intake = Intake(telemetry, prepare=_prepare(redaction))
@@ -259,6 +259,19 @@ def _prepare(redaction: Redaction) -> Callable[[Sequence[SpanRow]], None]:
         redaction.prepare(spans)
 
     return prepare
+
+
+def _names_key(settings: Settings) -> bytes | None:
+    """What the hashes of addresses in names of users are made with; None where nothing can be kept anyway."""
+    from shiftright.store.secret import kept_secret
+
+    try:
+        return kept_secret(settings.home / "names.key")
+    except StoreError as error:
+        logging.getLogger("shiftright.telemetry").warning(
+            "names of users that are addresses cannot be told apart over restarts: %s", error
+        )
+        return None
 
 
 def _telemetry(url: str) -> TelemetryStore:

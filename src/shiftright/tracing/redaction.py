@@ -10,8 +10,9 @@ and IBANs are told from other numbers by their check digits.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -93,6 +94,7 @@ _ESCAPES = re.compile(r"((?:\\++(?:u[0-9A-Fa-f]{4}|[nrtbf\"/])?)++)")
 _JSON = '{["0123456789'
 _JSON_IN_TEXT = '{["'
 _DEEPEST = 4
+_HASH_BYTES = 8
 
 # IBANs and cards before phone numbers, which look alike and are checked less
 _PERSONAL = (
@@ -135,9 +137,15 @@ _FIELDS = ("input", "output", "error", "name")
 
 
 class Redaction:
-    """Takes out secrets, and the kinds of ``use``: email, phone, card, iban."""
+    """Takes out secrets, and the kinds of ``use``: email, phone, card, iban.
 
-    def __init__(self, kinds: Iterable[str] = ()) -> None:
+    Args:
+        key: of the project. Whoever has it can tell whose address a hash is of, by trying addresses; nobody else.
+            Without one the hashes are good for this process.
+    """
+
+    def __init__(self, kinds: Iterable[str] = (), key: bytes | None = None) -> None:
+        self._key = os.urandom(32) if key is None else key
         self._patterns: tuple[_Pattern, ...] = _ALWAYS
         self._emails = False
         self.use(kinds)
@@ -186,7 +194,11 @@ class Redaction:
 
     def who(self, text: str) -> str:
         """A user or session whose address becomes a short hash of it: they are still told apart and found again."""
-        return _without_emails(text, _pseudonym) if self._emails and "@" in text else text
+        return _without_emails(text, self._pseudonym) if self._emails and "@" in text else text
+
+    def _pseudonym(self, address: str) -> str:
+        digest = hmac.digest(self._key, address.lower().encode(errors="replace"), "sha256")
+        return f"[email:{digest[:_HASH_BYTES].hex()}]"
 
     def json_or_text(self, text: str, depth: int = 0) -> str:
         """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text.
@@ -326,10 +338,6 @@ def _without_keys(text: str) -> str:
         parts += [text[at : begin.start()], "[secret]"]
         at = len(text) if end is None else end.end()
     return "".join((*parts, text[at:])) if parts else text
-
-
-def _pseudonym(address: str) -> str:
-    return f"[email:{hashlib.blake2b(address.lower().encode(errors='replace'), digest_size=4).hexdigest()}]"
 
 
 def _without_emails(text: str, mark: Callable[[str], str] = lambda _: "[email]") -> str:
