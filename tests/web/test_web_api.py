@@ -133,6 +133,32 @@ def test_openapi_names_every_path_and_resolves(client: TestClient) -> None:
     assert used <= named
 
 
+def test_runs_are_paged(fresh) -> None:
+    from shiftright.store.rows import RunRow
+    from shiftright.web.application import application
+
+    own = fresh(empty=True)
+    made = []
+    for number in range(5):
+        made.append(own.records.runs.new_id())
+        feature = "odd" if number % 2 else "even"
+        own.records.runs.start(
+            RunRow(made[-1], feature, "a", variant_digest="v", dataset_digest="d", started_at=float(number))
+        )
+    client = TestClient(application(own), base_url=BASE)
+
+    def walk(query: str) -> list[str]:
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = client.get(f"/api/runs?limit=2&cursor={cursor}{query}").json()
+            seen += [run["id"] for run in page["data"]]
+            cursor = page["next_cursor"]
+        return seen
+
+    assert walk("") == made[::-1]
+    assert walk("&feature=even") == made[::-2]
+
+
 def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
 
     from shiftright.web.application import application
