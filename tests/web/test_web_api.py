@@ -173,6 +173,12 @@ def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
     )
     assert refused.status_code == 400
     assert "consent" in refused.json()["error"]["message"]
+    token = form_token(own, client.get("/").headers)
+    asked = {"choice": "real", "correction": "sorry", "token": token, "kind": "complaint", "feature": "echo"}
+    page = client.post(f"/inbox/{review['id']}", data=asked, headers=PAGE)
+    assert page.status_code == 400
+    assert '<input type="hidden" name="kind" value="complaint">' in page.text
+    assert page.text.count("?feature=echo&amp;kind=complaint") == page.text.count('<a href="/inbox/')
     closed = client.post(
         f"/api/reviews/{review['id']}",
         json={"choice": "real", "reviewer": "ada", "correction": "sorry", "consent": "given"},
@@ -187,7 +193,6 @@ def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
     assert late.status_code == 409
     assert late.json()["error"]["code"] == "closed"
     assert "already resolved by ada at 20" in late.json()["error"]["message"]
-    token = form_token(own, client.get("/").headers)
     page = client.post(f"/inbox/{review['id']}", data={"choice": "dismiss", "token": token}, headers=PAGE)
     assert page.status_code == 409
     assert "already resolved by ada at 20" in page.text

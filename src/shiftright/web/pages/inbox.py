@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote, unquote, urlencode
 
 import msgspec
@@ -36,13 +36,13 @@ def router(site: Site) -> APIRouter:
 
     @router.get("/inbox")
     def queue(request: Request, feature: Text = None, kind: ReviewKind | None = None) -> Response:
-        return _page(site, request, None, feature, kind)
+        return _page(site, request, None, feature or None, kind)
 
     @router.get("/inbox/{review_id}")
     def one(
         request: Request, review_id: str, feature: Text = None, kind: ReviewKind | None = None
     ) -> Response:
-        return _page(site, request, review(site, review_id), feature, kind)
+        return _page(site, request, review(site, review_id), feature or None, kind)
 
     @router.post("/inbox/sample")
     def sample(sent: Form = filled) -> Response:
@@ -53,13 +53,13 @@ def router(site: Site) -> APIRouter:
     @router.post("/inbox/{review_id}")
     def say(request: Request, review_id: str, sent: Form = filled) -> Response:
         found, reviewer = review(site, review_id), sent.text("reviewer").strip()[:200] or "reviewer"
-        feature, kind = sent.text("feature") or None, sent.text("kind") or None
+        feature, kind = sent.text("feature") or None, _kind(sent)
         try:
             done = _say(site, found, sent, reviewer)
         except Error as error:
             # as it is now: somebody else may have closed it
             now = review(site, review_id)
-            return _page(site, request, now, feature, None, problem=error, sent=sent.fields)
+            return _page(site, request, now, feature, kind, problem=error, sent=sent.fields)
         query = {
             name: value for name, value in (("feature", feature), ("kind", kind), ("done", done)) if value
         }
@@ -85,6 +85,11 @@ def router(site: Site) -> APIRouter:
         return RedirectResponse(f"/runs/{quote(run_id)}#case-{quote(case_id)}", 303)
 
     return router
+
+
+def _kind(sent: Form) -> ReviewKind | None:
+    given = sent.text("kind")
+    return next((kind for kind in get_args(ReviewKind) if kind == given), None)
 
 
 def _say(site: Site, found: ReviewRow, sent: Form, reviewer: str) -> str:
@@ -165,6 +170,7 @@ def _page(
         choices=() if current is None else reviews.choices(current.kind),
         feature=feature or "",
         kind=kind or "",
+        query=urlencode({name: value for name, value in (("feature", feature), ("kind", kind)) if value}),
         missing=_missing(site, current.feature if current else feature or ""),
         agreed=agreement.agreement(site.records, current.feature) if current else None,
         reviewer=unquote(request.cookies.get(REVIEWER_COOKIE, "")),
