@@ -196,3 +196,21 @@ def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
     page = client.post(f"/inbox/{review['id']}", data={"choice": "dismiss", "token": token}, headers=PAGE)
     assert page.status_code == 409
     assert "already resolved by ada at 20" in page.text
+
+
+def test_marks_of_a_case_of_a_run_name_their_person(fresh) -> None:
+    from shiftright.web.application import application
+
+    own = fresh()
+    client = TestClient(application(own), base_url=BASE)
+    (run,) = client.get("/api/runs").json()["data"]
+    case = client.get(f"/api/runs/{run['id']}").json()["cases"][0]["id"]
+    token = form_token(own, client.get("/").headers)
+    sent = {"choice": "real", "token": token, "reviewer": "Ann <b>"}
+    marked = client.post(f"/runs/{run['id']}/cases/{case}", data=sent, follow_redirects=False)
+    assert marked.status_code == 303
+    page = client.get(f"/runs/{run['id']}").text
+    assert "said: real (Ann &lt;b&gt;)" in page
+    assert 'value="Ann &lt;b&gt;"' in page, "asked for once"
+    (review,) = own.records.reviews.list("resolved", kind="disagreement").data
+    assert review.reviewer == "Ann <b>"
