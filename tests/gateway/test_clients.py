@@ -110,6 +110,22 @@ def test_openai_asks_a_feature(client: openai.OpenAI, served: Site) -> None:
     assert [model.id for model in client.models.list()] == ["shout", "shout@loud", "shout@quiet"]
 
 
+def test_files_of_a_feature_edited_alone_are_followed(served: Site) -> None:
+    def said() -> str:
+        return str(httpx.post(served.url + "/v1/features/shout?variant=quiet", json="Hello").json()["output"])
+
+    assert said() == "hello"
+    code = served.root / "shout.py"
+    code.write_text(CODE.replace("text.lower()", "text.lower() + '.'"), encoding="utf-8")
+    until = time.monotonic() + 8
+    while said() != "hello." and time.monotonic() < until:
+        time.sleep(0.05)
+    assert said() == "hello."
+    code.write_text("this is no code", encoding="utf-8")
+    time.sleep(0.3)
+    assert said() == "hello.", "what cannot be loaded does not take the place of what can"
+
+
 def test_a_feature_is_called_with_its_own_input(served: Site) -> None:
     got = httpx.post(served.url + "/v1/features/shout", json="Hello")
     assert got.json() == {

@@ -62,7 +62,7 @@ class Gateway:
         self._controlling: asyncio.Task[asgi.Lifespan | None] | None = None
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
-        self._calls = Calls()
+        self._calls = Calls(_LOOK_EVERY_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import threading
 import time
 from collections.abc import Coroutine
@@ -13,18 +14,22 @@ from typing import Any, TypeVar
 
 from shiftright.core.answer import Answer
 from shiftright.core.spec import Spec, Variant
+from shiftright.errors import Error
 from shiftright.models.meter import Meter
 
 T = TypeVar("T")
+_log = logging.getLogger("shiftright.gateway")
 _LONGEST_END_S = 1.0
 
 
 class Calls:
     """A thread with an event loop; features are loaded on it once, and called on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_s: float = 2.0) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loaded: dict[tuple[str, str], tuple[Spec, Any]] = {}
+        self._loaded: dict[tuple[str, str], tuple[Spec, Any, str]] = {}
+        """With the digest of what it was loaded from: a prompt or code may change while the contract does not."""
+        self._stale: set[tuple[str, str]] = set()
         self._models: dict[tuple[str, str], Any] = {}
         self._open = AsyncExitStack()
         self._loading = asyncio.Lock()
@@ -32,6 +37,7 @@ class Calls:
             target=self._loop.run_forever, name="shiftright-features", daemon=True
         )
         self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._follow(look_s), self._loop)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine run on the features' loop; cancelled with its caller, who then waits a moment for
@@ -103,23 +109,58 @@ class Calls:
         key = spec.feature, variant.name
         async with self._loading:
             known = self._loaded.get(key)
-            if known is not None and known[0] is spec:
+            if known is not None and known[0] is spec and key not in self._stale:
                 return known[1]
-            loaded = await asyncio.to_thread(load, spec, variant)
-            self._loaded[key] = spec, loaded
+            try:
+                loaded = await asyncio.to_thread(load, spec, variant)
+                # made before it was loaded anew, so that a change in between is noticed the next time
+                again = known is not None and known[0] is spec
+                digest = known[2] if known and again else await asyncio.to_thread(_digest, loaded)
+            except Error as error:
+                if known is None or known[0] is not spec:
+                    raise
+                _log.warning("%s@%s goes on as it was before its files changed: %s", *key, error)
+                self._stale.discard(key)
+                return known[1]
+            self._loaded[key] = spec, loaded, digest
+            self._stale.discard(key)
         if known is not None:
             await known[1].close()
         return loaded
 
+    async def _follow(self, look_s: float) -> None:
+        """Find what was loaded from files that are others now; it is loaded anew when it is called next."""
+        pause = look_s
+        while True:
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            for key, (_, loaded, digest) in list(self._loaded.items()):
+                now = await asyncio.to_thread(_digest, loaded)
+                known = self._loaded.get(key)
+                if now != digest and known is not None and known[1] is loaded:
+                    self._loaded[key] = (*known[:2], now)
+                    self._stale.add(key)
+            # a large folder takes long to look through: at most a twentieth of the time goes into it
+            pause = max(look_s, 20 * (time.monotonic() - began))
+
     async def _close(self) -> None:
         loaded, self._loaded = self._loaded, {}
-        for _, each in loaded.values():
+        for _, each, _ in loaded.values():
             await each.close()
         await self._open.aclose()
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+
+
+def _digest(loaded: Any) -> str:
+    from shiftright.features.identity import digest
+
+    try:
+        return digest(loaded)
+    except (Error, OSError) as error:
+        return f"cannot be read: {error}"
 
 
 def _longest_s(spec: Spec) -> float | None:

@@ -51,6 +51,10 @@ class Scorekeeper:
         self.paused: dict[str, str] = {}
         self.failing: dict[tuple[str, str], str] = {}
 
+    def recovered(self, feature: str) -> None:
+        """Its checks are others now: what failed of them is no longer true."""
+        self.failing = {key: why for key, why in self.failing.items() if key[0] != feature}
+
     async def score(self, batch: Sequence[tuple[Finished, LiveScoring]]) -> None:
         """Scores, and keeps them in one transaction.
 

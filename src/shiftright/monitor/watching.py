@@ -15,7 +15,7 @@ from shiftright.core.spec import Spec
 from shiftright.core.trace import SpanRow
 from shiftright.errors import Error
 from shiftright.monitor.board import DAY, Board, board
-from shiftright.monitor.checks import LiveScoring, live_scoring
+from shiftright.monitor.checks import LiveScoring, digest_of_checks, live_scoring
 from shiftright.monitor.sampling import DEFAULT_SAMPLE, drawn
 from shiftright.monitor.scoring import Finished, Scorekeeper
 from shiftright.monitor.violations import open_violations
@@ -174,6 +174,7 @@ class Monitor:
 
     def _look(self) -> None:
         self._read_contracts()
+        self._drop_changed()
         with self._changed:
             active, self._active = self._active, set()
         active |= self._take_complaints()
@@ -221,6 +222,14 @@ class Monitor:
         self._keeper.failing.clear()
         if self._told is not None:
             self._told(tuple(found.values()))
+
+    def _drop_changed(self) -> None:
+        """Scorers whose rubric, schema or code is another now are built anew when they are needed next."""
+        for name, scoring in list(self._scorings.items()):
+            if digest_of_checks(scoring.spec) != scoring.digest:
+                _log.info("%s: what its checks measure with has changed and is read again", name)
+                del self._scorings[name]
+                self._keeper.recovered(name)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

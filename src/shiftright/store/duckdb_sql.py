@@ -313,9 +313,20 @@ def forget(table: str, traces: str) -> str:
     return f"DELETE FROM {table} WHERE (trace_hi, trace_lo) IN ({traces})"  # noqa: S608  constants
 
 
-OF_USER: Final = """
-SELECT trace_hi, trace_lo FROM spans WHERE "user" = ? UNION ALL SELECT trace_hi, trace_lo FROM parts WHERE "user" = ?
-"""
+def stored(traces: str) -> str:
+    """Those of the traces that are there."""
+    return f"SELECT DISTINCT trace_hi, trace_lo FROM parts WHERE (trace_hi, trace_lo) IN ({traces})"  # noqa: S608
+
+
+def of_name(column: str) -> str:
+    """Traces in which a span, or a part, has this user or session."""
+    return " UNION ALL ".join(
+        f'SELECT trace_hi, trace_lo FROM {table} WHERE "{column}" = ?'  # noqa: S608  constants
+        for table in ("spans", "parts")
+    )
+
+
+OF_TRACE: Final = "SELECT ?::UBIGINT, ?::UBIGINT"
 BEFORE: Final = "SELECT trace_hi, trace_lo FROM parts GROUP BY ALL HAVING max(start_ns) < ?"
 """Traces in which nothing has begun since."""
 OF_FEATURE_BEFORE: Final = f"{BEFORE} AND bool_or(feature = ?)"

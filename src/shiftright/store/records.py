@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shiftright.store.runs import Runs
     from shiftright.store.scores import Scores
     from shiftright.store.spend import Spend
+    from shiftright.store.texts import Texts
 
 
 class Records:
@@ -34,6 +35,7 @@ class Records:
     keys: Keys
     spend: Spend
     scores: Scores
+    texts: Texts
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
@@ -45,6 +47,7 @@ class Records:
         from shiftright.store.runs import Runs
         from shiftright.store.scores import Scores
         from shiftright.store.spend import Spend
+        from shiftright.store.texts import Texts
 
         self._database = database
         self.answers = Answers(database)
@@ -56,6 +59,7 @@ class Records:
         self.keys = Keys(database)
         self.spend = Spend(database)
         self.scores = Scores(database)
+        self.texts = Texts(database)
 
     @property
     def place(self) -> str:

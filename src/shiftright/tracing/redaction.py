@@ -10,8 +10,9 @@ and IBANs are told from other numbers by their check digits.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
@@ -23,12 +24,11 @@ import msgspec
 
 from shiftright import spec as specs
 from shiftright.core.trace import SpanRow
-from shiftright.core.yaml_text import Map, Seq, decode, parse
+from shiftright.core.yaml_text import Map, Seq
 from shiftright.errors import Error, SpecError
 from shiftright.spec.keys import REDACTABLE
 
 _log = logging.getLogger("shiftright.telemetry")
-_COMPANY = "shiftright.yaml"
 
 
 class _Pattern(NamedTuple):
@@ -121,6 +121,7 @@ _SHORT_ESCAPES = (("\\n", "\n"), ('\\"', '"'), ("\\t", "\t"), ("\\r", "\r"), ("\
 _JSON = '{["0123456789'
 _JSON_IN_TEXT = '{["'
 _DEEPEST = 4
+_HASH_BYTES = 8
 
 # Numbers are looked for in a copy of which digits are zeros and what people write between them is left out. A character
 # beyond ASCII may be a digit: it comes as a question mark and counts as one.
@@ -198,9 +199,15 @@ _FIELDS = ("input", "output", "error", "name")
 
 
 class Redaction:
-    """Takes out secrets, and the kinds of ``use``: email, phone, card, iban."""
+    """Takes out secrets, and the kinds of ``use``: email, phone, card, iban.
 
-    def __init__(self, kinds: Iterable[str] = ()) -> None:
+    Args:
+        key: of the project. Whoever has it can tell whose address a hash is of, by trying addresses; nobody else.
+            Without one the hashes are good for this process.
+    """
+
+    def __init__(self, kinds: Iterable[str] = (), key: bytes | None = None) -> None:
+        self._key = os.urandom(32) if key is None else key
         self._groups: tuple[_Group, ...] = _ALWAYS
         self._emails = False
         self.use(kinds)
@@ -245,7 +252,11 @@ class Redaction:
 
     def who(self, text: str) -> str:
         """A user or session whose address becomes a short hash of it: they are still told apart and found again."""
-        return _without_emails(text, _pseudonym) if self._emails and "@" in text else text
+        return _without_emails(text, self._pseudonym) if self._emails and "@" in text else text
+
+    def _pseudonym(self, address: str) -> str:
+        digest = hmac.digest(self._key, address.lower().encode(errors="replace"), "sha256")
+        return f"[email:{digest[:_HASH_BYTES].hex()}]"
 
     def json_or_text(self, text: str, depth: int = 0) -> str:
         """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text.
@@ -351,26 +362,24 @@ def kinds_of_project(root: Path) -> frozenset[str]:
             found.update(specs.load(path).data.get("redact", ()))
         except Error as error:
             _log.warning("what to redact is not known of one contract: %s", error)
-    return frozenset(found | _company(root / _COMPANY))
+    return frozenset(found | _company(root))
 
 
-def _company(file: Path) -> set[str]:
+def _company(root: Path) -> set[str]:
     """``data: {redact: …}`` of the company's defaults.
 
     Raises:
         SpecError: it cannot be read, or names a kind there is not.
     """
-    if not file.is_file():
-        return set()
-    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
-    data = document.get("data") if isinstance(document, Map) else None
+    data = specs.company(root).get("data")
     if not isinstance(data, Map) or "redact" not in data:
         return set()
     given = data["redact"]
     kinds = set(map(str, given if isinstance(given, Seq) else [given]))
     if unknown := kinds - set(REDACTABLE):
-        message, line = f"data.redact: there is no kind {min(unknown)!r}", data.marks["redact"].line
-        raise SpecError(message, file=file, line=line, hint=f"Known: {', '.join(REDACTABLE)}.")
+        mark = data.marks["redact"]
+        message = f"data.redact: there is no kind {min(unknown)!r}"
+        raise SpecError(message, file=mark.file, line=mark.line, hint=f"Known: {', '.join(REDACTABLE)}.")
     return kinds
 
 
@@ -392,10 +401,6 @@ def _without_keys(text: str) -> str:
         parts += [text[at : begin.start()], "[secret]"]
         at = len(text) if end is None else end.end()
     return "".join((*parts, text[at:])) if parts else text
-
-
-def _pseudonym(address: str) -> str:
-    return f"[email:{hashlib.blake2b(address.lower().encode(errors='replace'), digest_size=4).hexdigest()}]"
 
 
 def _without_emails(text: str, mark: Callable[[str], str] = lambda _: "[email]") -> str:

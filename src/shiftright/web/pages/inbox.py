@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from typing import Any, get_args
+from urllib.parse import quote, urlencode
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
@@ -20,14 +20,12 @@ from shiftright.web.api.reviews import review
 from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
-from shiftright.web.forms import Form, form, input_of
+from shiftright.web.forms import Form, form, input_of, remember_reviewer, reviewer_in, reviewer_of
 from shiftright.web.problems import status_of
 from shiftright.web.site import Site
 
-REVIEWER_COOKIE = "shiftright_reviewer"
 SAMPLE = 50
 """Traces to label in one sitting; enough for a first contract."""
-YEAR_S = 365 * 24 * 3600
 
 
 def router(site: Site) -> APIRouter:
@@ -36,13 +34,13 @@ def router(site: Site) -> APIRouter:
 
     @router.get("/inbox")
     def queue(request: Request, feature: Text = None, kind: ReviewKind | None = None) -> Response:
-        return _page(site, request, None, feature, kind)
+        return _page(site, request, None, feature or None, kind)
 
     @router.get("/inbox/{review_id}")
     def one(
         request: Request, review_id: str, feature: Text = None, kind: ReviewKind | None = None
     ) -> Response:
-        return _page(site, request, review(site, review_id), feature, kind)
+        return _page(site, request, review(site, review_id), feature or None, kind)
 
     @router.post("/inbox/sample")
     def sample(sent: Form = filled) -> Response:
@@ -52,19 +50,19 @@ def router(site: Site) -> APIRouter:
 
     @router.post("/inbox/{review_id}")
     def say(request: Request, review_id: str, sent: Form = filled) -> Response:
-        found, reviewer = review(site, review_id), sent.text("reviewer").strip()[:200] or "reviewer"
-        feature, kind = sent.text("feature") or None, sent.text("kind") or None
+        found = review(site, review_id)
+        feature, kind = sent.text("feature") or None, _kind(sent)
         try:
-            done = _say(site, found, sent, reviewer)
+            done = _say(site, found, sent)
         except Error as error:
             # as it is now: somebody else may have closed it
             now = review(site, review_id)
-            return _page(site, request, now, feature, None, problem=error, sent=sent.fields)
+            return _page(site, request, now, feature, kind, problem=error, sent=sent.fields)
         query = {
             name: value for name, value in (("feature", feature), ("kind", kind), ("done", done)) if value
         }
         answer = RedirectResponse(f"/inbox?{urlencode(query)}", 303)
-        answer.set_cookie(REVIEWER_COOKIE, quote(reviewer), max_age=YEAR_S, httponly=True, samesite="strict")
+        remember_reviewer(answer, sent)
         return answer
 
     @router.post("/traces/{trace_id}/review")
@@ -81,19 +79,26 @@ def router(site: Site) -> APIRouter:
     @router.post("/runs/{run_id}/cases/{case_id:path}")
     def mark(run_id: str, case_id: str, sent: Form = filled) -> Response:
         opened = _disagreement(site, run_id, sent.text("split"), case_id)
-        _say(site, opened, sent, sent.text("reviewer").strip()[:200] or "reviewer")
-        return RedirectResponse(f"/runs/{quote(run_id)}#case-{quote(case_id)}", 303)
+        _say(site, opened, sent)
+        answer = RedirectResponse(f"/runs/{quote(run_id)}#case-{quote(case_id)}", 303)
+        remember_reviewer(answer, sent)
+        return answer
 
     return router
 
 
-def _say(site: Site, found: ReviewRow, sent: Form, reviewer: str) -> str:
+def _kind(sent: Form) -> ReviewKind | None:
+    given = sent.text("kind")
+    return next((kind for kind in get_args(ReviewKind) if kind == given), None)
+
+
+def _say(site: Site, found: ReviewRow, sent: Form) -> str:
     """What was done, in a few words.
 
     Raises:
         Error: why nothing was.
     """
-    choice = sent.required("choice")
+    choice, reviewer = sent.required("choice"), reviewer_in(sent)
     if choice == "dismiss":
         reviews.dismiss(site.records, found.id, reviewer, sent.text("comment") or None)
         return "dismissed"
@@ -165,9 +170,10 @@ def _page(
         choices=() if current is None else reviews.choices(current.kind),
         feature=feature or "",
         kind=kind or "",
+        query=urlencode({name: value for name, value in (("feature", feature), ("kind", kind)) if value}),
         missing=_missing(site, current.feature if current else feature or ""),
         agreed=agreement.agreement(site.records, current.feature) if current else None,
-        reviewer=unquote(request.cookies.get(REVIEWER_COOKIE, "")),
+        reviewer=reviewer_of(request),
         done=request.query_params.get("done", ""),
         problem=problem,
         sent=sent or {},
