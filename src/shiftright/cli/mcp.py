@@ -61,7 +61,7 @@ def _reading(server: MCPServer[Any], app: App) -> None:
         from shiftright.evals.outlook import outlook
 
         with _quiet():
-            return _told(outlook(specs.find(feature, app.settings.root)))
+            return _told(outlook(specs.named(feature, app.settings.root)))
 
     @server.tool(structured_output=False)
     def explain(feature: str) -> str:

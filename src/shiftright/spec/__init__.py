@@ -7,6 +7,7 @@ from shiftright.spec.company import company as company
 from shiftright.spec.contract_page import reference as reference
 from shiftright.spec.discovery import discover as discover
 from shiftright.spec.discovery import find as find
+from shiftright.spec.discovery import named as named
 from shiftright.spec.discovery import names as names
 from shiftright.spec.discovery import unknown as unknown
 from shiftright.spec.loading import load as load

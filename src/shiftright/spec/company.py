@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shiftright.core.yaml_text import Map, decode, parse
+from shiftright.core.yaml_text import Map, Mark, decode, parse
 from shiftright.errors import SpecError
 
 COMPANY_FILE = "shiftright.yaml"
@@ -18,10 +18,10 @@ def company(root: Path) -> Map:
     """
     file = root / COMPANY_FILE
     if not file.is_file():
-        return Map()
+        return Map(Mark(file, 1))
     document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
     if document is None:
-        return Map()
+        return Map(Mark(file, 1))
     if not isinstance(document, Map):
         raise SpecError(
             "is not a mapping of keys", file=file, line=1, hint="It may have providers:, gateway: and data:."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,7 +223,8 @@ class DuckDBTelemetry:
         newest = min(found[1] + 1, _FOREVER_NS if where.until_ns is None else where.until_ns)
         since = where.since_ns
         if since is None and where.text:
-            since = newest - TEXT_WINDOW_NS
+            # up to now: one sender's clock that is ahead must not hide what everybody else sends
+            since = min(newest, time.time_ns()) - TEXT_WINDOW_NS
         return (found[0] if since is None else max(since, found[0])), newest
 
     def _forget(self, traces: str, given: list[Any]) -> int:

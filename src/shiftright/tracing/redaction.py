@@ -196,6 +196,7 @@ _LONGEST_LOCAL = 64
 _SHORTEST = 5
 """Characters of what is found at all: a@b.c."""
 _FIELDS = ("input", "output", "error", "name")
+_LABELS = ("model", "provider", "feature", "variant", "release", "service")
 
 
 class Redaction:
@@ -234,6 +235,10 @@ class Redaction:
                     if cleaned is not value:
                         setattr(span, field, cleaned)
             span.user, span.session = self.who(span.user), self.who(span.session)
+            for field in _LABELS:
+                value = getattr(span, field)
+                if len(value) >= _SHORTEST and (cleaned := self.text(value)) is not value:
+                    setattr(span, field, cleaned)
             if span.attributes and self._concerns(span.attributes):
                 span.attributes = self._value(span.attributes)
 
@@ -251,12 +256,16 @@ class Redaction:
         return _without_emails(text) if self._emails and "@" in text else text
 
     def who(self, text: str) -> str:
-        """A user or session whose address becomes a short hash of it: they are still told apart and found again."""
-        return _without_emails(text, self._pseudonym) if self._emails and "@" in text else text
+        """A user or session whose address becomes a short hash of it: they are still told apart and found again. So
+        does the whole name where anything else in it is not to be kept."""
+        if len(text) < _SHORTEST:
+            return text
+        told = _without_emails(text, partial(self._pseudonym, "email")) if self._emails and "@" in text else text
+        return told if self.text(told) == told else self._pseudonym("name", text)
 
-    def _pseudonym(self, address: str) -> str:
-        digest = hmac.digest(self._key, address.lower().encode(errors="replace"), "sha256")
-        return f"[email:{digest[:_HASH_BYTES].hex()}]"
+    def _pseudonym(self, kind: str, text: str) -> str:
+        digest = hmac.digest(self._key, text.lower().encode(errors="replace"), "sha256")
+        return f"[{kind}:{digest[:_HASH_BYTES].hex()}]"
 
     def json_or_text(self, text: str, depth: int = 0) -> str:
         """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text.
