@@ -16,7 +16,7 @@ from shiftright.core.trace import Bucket, Erasable, Group, Rollup, SpanRow, Trac
 from shiftright.errors import StoreError, UsageError
 from shiftright.settings import Settings
 from shiftright.store.telemetry import TraceReader, open_telemetry
-from shiftright.tracing.handover import owner_of
+from shiftright.tracing.handover import SERVER_FILE, owner_of
 
 if TYPE_CHECKING:
     from shiftright.monitor.erasing import Erased
@@ -129,7 +129,7 @@ class ServedTraces:
                 raise StoreError(f"{self._url} answered {status} to {path}")
             yield response
         except (OSError, http.client.HTTPException) as error:
-            hint = "If it was killed, delete serve.json in the project's .shiftright folder."
+            hint = f"If it was killed, delete {SERVER_FILE} in the project's .shiftright folder."
             raise StoreError(
                 f"{self._url} owns the traces and does not answer: {error}", hint=hint
             ) from error

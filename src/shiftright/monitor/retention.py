@@ -18,14 +18,13 @@ from pathlib import Path
 import msgspec
 
 from shiftright import spec as specs
-from shiftright.core.yaml_text import Map, decode, parse
+from shiftright.core.yaml_text import Map
 from shiftright.errors import Error, SpecError
 from shiftright.spec.values import duration
 from shiftright.store import Records
 from shiftright.store.telemetry import TelemetryStore
 from shiftright.store.texts import Forgotten
 
-FILE_NAME = "shiftright.yaml"
 KEEP_BYTES = 20_000_000_000
 EVERY_S = 3600.0
 
@@ -47,7 +46,7 @@ def retention(root: Path) -> Retention:
     Raises:
         SpecError: ``shiftright.yaml`` cannot be read.
     """
-    company, keep_bytes = _company(root / FILE_NAME)
+    company, keep_bytes = _company(root)
     features: dict[str, float] = {}
     for path in specs.discover(root):
         try:
@@ -112,13 +111,10 @@ def _prune_both(root: Path, telemetry: TelemetryStore, records: Records) -> tupl
     return prune(telemetry, kept, time.time_ns()), prune_texts(records, kept, time.time())
 
 
-def _company(file: Path) -> tuple[float | None, int]:
+def _company(root: Path) -> tuple[float | None, int]:
     """Seconds and bytes."""
-    if not file.is_file():
-        return None, KEEP_BYTES
-    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
-    data = document.get("data") if isinstance(document, Map) else None
-    telemetry = document.get("telemetry") if isinstance(document, Map) else None
+    document = specs.company(root)
+    data, telemetry = document.get("data"), document.get("telemetry")
     keep = _keep(data) if isinstance(data, Map) and "keep" in data else None
     return keep, _bytes(telemetry) if isinstance(telemetry, Map) else KEEP_BYTES
 

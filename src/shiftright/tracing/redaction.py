@@ -24,12 +24,11 @@ import msgspec
 
 from shiftright import spec as specs
 from shiftright.core.trace import SpanRow
-from shiftright.core.yaml_text import Map, Seq, decode, parse
+from shiftright.core.yaml_text import Map, Seq
 from shiftright.errors import Error, SpecError
 from shiftright.spec.keys import REDACTABLE
 
 _log = logging.getLogger("shiftright.telemetry")
-_COMPANY = "shiftright.yaml"
 
 
 class _Pattern(NamedTuple):
@@ -297,26 +296,24 @@ def kinds_of_project(root: Path) -> frozenset[str]:
             found.update(specs.load(path).data.get("redact", ()))
         except Error as error:
             _log.warning("what to redact is not known of one contract: %s", error)
-    return frozenset(found | _company(root / _COMPANY))
+    return frozenset(found | _company(root))
 
 
-def _company(file: Path) -> set[str]:
+def _company(root: Path) -> set[str]:
     """``data: {redact: …}`` of the company's defaults.
 
     Raises:
         SpecError: it cannot be read, or names a kind there is not.
     """
-    if not file.is_file():
-        return set()
-    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
-    data = document.get("data") if isinstance(document, Map) else None
+    data = specs.company(root).get("data")
     if not isinstance(data, Map) or "redact" not in data:
         return set()
     given = data["redact"]
     kinds = set(map(str, given if isinstance(given, Seq) else [given]))
     if unknown := kinds - set(REDACTABLE):
-        message, line = f"data.redact: there is no kind {min(unknown)!r}", data.marks["redact"].line
-        raise SpecError(message, file=file, line=line, hint=f"Known: {', '.join(REDACTABLE)}.")
+        mark = data.marks["redact"]
+        message = f"data.redact: there is no kind {min(unknown)!r}"
+        raise SpecError(message, file=mark.file, line=mark.line, hint=f"Known: {', '.join(REDACTABLE)}.")
     return kinds
 
 
