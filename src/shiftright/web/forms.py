@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -74,13 +73,3 @@ def remember_reviewer(answer: Response, sent: Form) -> None:
 def reviewer_in(sent: Form) -> str:
     """Who says it."""
     return sent.text("reviewer").strip()[:200] or NOBODY
-
-
-def input_of(text: str) -> Any:
-    """What was typed: JSON where it is an object, a list or a quoted text, else the text itself."""
-    if not text.lstrip().startswith(("{", "[", '"')):
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return text

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shiftright.core.score import Score
+from shiftright.core.text import written
 from shiftright.errors import Error, UsageError
 from shiftright.improve import agreement, reviews
 from shiftright.improve.feedback import subject_of
@@ -20,7 +21,7 @@ from shiftright.web.api.reviews import review
 from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
-from shiftright.web.forms import Form, form, input_of, remember_reviewer, reviewer_in, reviewer_of
+from shiftright.web.forms import Form, form, remember_reviewer, reviewer_in, reviewer_of
 from shiftright.web.problems import status_of
 from shiftright.web.site import Site
 
@@ -110,7 +111,7 @@ def _say(site: Site, found: ReviewRow, sent: Form) -> str:
         found.id,
         choice,
         reviewer,
-        correction=input_of(typed) if typed.strip() else None,
+        correction=written(typed) if typed.strip() else None,
         consent="given" if consent == "given" else "not_needed" if consent == "not_needed" else None,
         comment=sent.text("comment") or None,
     )
