@@ -60,7 +60,8 @@ class PastLaw:
         if size > MAX_SUPPORT:
             values, masses = summarise(values, masses)
         masses *= min(1.0, most / float(masses.sum()))
-        self._mass = dict(zip(values.tolist(), masses.tolist(), strict=True))
+        kept = masses > _TINY  # what has not been seen for very long
+        self._mass = dict(zip(values[kept].tolist(), masses[kept].tolist(), strict=True))
         for end in self._ends:
             self._mass[end] = max(self._mass.get(end, 0.0), _END_MASS)
 
