@@ -92,7 +92,7 @@ def _concerns(spec: Spec) -> set[Path]:
         if FUNCTION.fullmatch(check.score):
             found |= sources.trace(check.score.partition(":")[0], spec.root).modules
     for variant in spec.variants.values() or (Variant("", root=spec.root),):
-        found |= identity.files(spec, variant, *_kind(spec, variant))
+        found |= set(identity.files(spec, variant, *_kind(spec, variant)).values())
     return found
 
 
@@ -116,13 +116,17 @@ def _in_folder(spec: Spec, change: Change, folders: set[Path]) -> set[Path]:
 def _by_pattern(spec: Spec, change: Change) -> set[Path]:
     """Files that ``touches`` means; git matches, so that removed files are found too."""
     folder = spec.root.resolve().relative_to(change.top).as_posix()
-    patterns = [f":(glob,top){pattern if folder == '.' else f'{folder}/{pattern}'}" for pattern in spec.touches]
+    patterns = [
+        f":(glob,top){pattern if folder == '.' else f'{folder}/{pattern}'}" for pattern in spec.touches
+    ]
     found = (*_changed(change.top, change.commit, *patterns), *_new(change.top, *patterns))
     return change.files & set(found)
 
 
 def _changed(top: Path, commit: str, *patterns: str) -> Iterator[Path]:
-    yield from _paths(top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", commit, "--", *patterns)
+    yield from _paths(
+        top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", commit, "--", *patterns
+    )
 
 
 def _new(top: Path, *patterns: str) -> Iterator[Path]:
