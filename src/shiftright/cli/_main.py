@@ -18,6 +18,7 @@ from shiftright.cli.doctor import doctor
 from shiftright.cli.draft import draft
 from shiftright.cli.eval import eval_
 from shiftright.cli.export import export
+from shiftright.cli.gate import gate
 from shiftright.cli.init import init
 from shiftright.cli.key import key
 from shiftright.cli.mcp import mcp
@@ -30,6 +31,7 @@ from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.scan import scan
+from shiftright.cli.seal import seal
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
 from shiftright.cli.traces import costs, trace, traces
@@ -58,6 +60,7 @@ for _function, _name in (
     (plan, "plan"),
     (run_one, "run"),
     (eval_, "eval"),
+    (gate, "gate"),
     (compare, "compare"),
     (aa, "aa"),
     (runs, "runs"),
@@ -73,6 +76,7 @@ for _function, _name in (
     (pull, "pull"),
     (mcp, "mcp"),
     (scan, "scan"),
+    (seal, "seal"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),
