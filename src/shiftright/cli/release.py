@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,8 @@ def _print(found: Released, gate: Gate, head: str) -> None:
     _output.say(f"  evidence: {_evidence(found)}")
     for change in now.looser:
         _output.say(f"  ! looser than the stable release's contract: {change}")
-    print_overrides(gate.overrides)
+    for line in override_lines(gate.overrides):
+        _output.say(f"  {line}")
     for note in now.notes:
         _output.say(f"  note: {note}")
     if gate.missing:
@@ -103,14 +105,14 @@ def _print(found: Released, gate: Gate, head: str) -> None:
     _output.say("    keep it elsewhere: shiftright verify --head DIGEST  finds a cut end by it")
 
 
-def print_overrides(overrides: tuple[Override, ...]) -> None:
-    """Who let it pass without what was missing, line by line."""
+def override_lines(overrides: tuple[Override, ...]) -> Iterator[str]:
+    """Who let it pass without what was missing."""
     for each in overrides:
         day = time.strftime("%Y-%m-%d", time.localtime(each.at))
         who = each.by or "a name that was erased"
-        _output.say(f"  ! overridden on {day} by {who}: {each.reason or 'the reason was erased'}")
+        yield f"! overridden on {day} by {who}: {each.reason or 'the reason was erased'}"
         for what in each.missing:
-            _output.say(f"      without: {what}")
+            yield f"    without: {what}"
 
 
 def _evidence(found: Released) -> str:

@@ -153,6 +153,35 @@ def overrides(chain: Iterable[Record], digest: str | None = None) -> tuple[Overr
     )
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """A release as it is shown wherever its code is: ``stable`` where it serves everybody; what its contract let pass
+    when it was recorded, and who let it pass without proof."""
+
+    digest: str
+    variant: str
+    at: float
+    stable: bool
+    looser: tuple[str, ...]
+    overrides: tuple[Override, ...]
+
+
+def releases_of(records: Records, feature: str, code: str) -> tuple[Kept, ...]:
+    """The releases of this code, oldest first."""
+    chain, stable = records.releases.list(feature), records.releases.stable(feature)
+    frozen = {r.digest: r for r in chain if r.kind == "release" and r.content["release"]["code"] == code}
+    return tuple(
+        Kept(
+            digest,
+            record.content["release"]["variant"],
+            record.at,
+            digest == stable,
+            tuple(record.content["looser"]),
+            overrides(chain, digest),
+        )
+        for digest, record in frozen.items()
+    )
+
+
 def _unfrozen(now: Standing, digest: str) -> Iterator[Missing]:
     if not digest:
         name, variant = now.spec.feature, now.release.variant
