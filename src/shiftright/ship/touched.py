@@ -96,7 +96,7 @@ def _concerns(spec: Spec) -> set[Path]:
         if FUNCTION.fullmatch(check.score):
             found |= sources.trace(check.score.partition(":")[0], spec.root).modules
     for variant in spec.variants.values() or (Variant("", root=spec.root),):
-        found |= identity.files(spec, variant, *_kind(spec, variant))
+        found |= set(identity.files(spec, variant, *_kind(spec, variant)).values())
     return found
 
 
