@@ -1,4 +1,4 @@
-"""A contract as a test: ``pytest --shiftright`` makes one of every ``spec.yaml``; ``pytest path/to/spec.yaml`` of that one.
+"""A contract as a test: ``pytest --shiftright`` makes one of every ``spec.yaml``, ``pytest DIR/spec.yaml`` of that one.
 
 Each asks what ``shiftright gate`` asks of its feature. Without the option, and without a contract named on the command
 line, nothing is collected, and nothing beyond this file is imported.
