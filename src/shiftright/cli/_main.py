@@ -26,6 +26,7 @@ from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
 from shiftright.cli.pull import pull
 from shiftright.cli.record import record
+from shiftright.cli.release import release
 from shiftright.cli.report import report
 from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
@@ -34,7 +35,9 @@ from shiftright.cli.scan import scan
 from shiftright.cli.seal import seal
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
+from shiftright.cli.sign import sign
 from shiftright.cli.traces import costs, trace, traces
+from shiftright.cli.verify import verify
 from shiftright.errors import Error, UsageError
 
 INTERRUPTED = 130
@@ -66,6 +69,9 @@ for _function, _name in (
     (runs, "runs"),
     (show, "show"),
     (report, "report"),
+    (release, "release"),
+    (sign, "sign"),
+    (verify, "verify"),
     (next_, "next"),
     (draft, "draft"),
     (record, "record"),
