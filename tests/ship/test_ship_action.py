@@ -146,9 +146,7 @@ def test_no_step_puts_anybodys_text_into_a_script() -> None:
 @needs_programs
 def test_one_comment_that_is_kept_up_to_date(repository: Repository, tmp_path: Path, api: Api) -> None:
     code = (repository.folder / "echo.py").read_text()
-    api.comments += [
-        {"id": i, "body": "words", "user": {"type": "User", "login": "ada"}} for i in range(100)
-    ]
+    api.comments += [{"id": i, "body": "words", "user": {"type": "User", "login": "ada"}} for i in range(100)]
     api.comments.append({"id": 101, "body": f"{MARKER} mine", "user": {"type": "User", "login": "mallory"}})
     repository.branch("harm", **{"prompt.md": "Say it back quickly."})
     runner = repository.clone(tmp_path / "runner")

@@ -261,3 +261,39 @@ def test_a_comment_fits(repository: Repository) -> None:
 
     many = msgspec.structs.replace(found, features=found.features * 200)
     assert len(to_markdown(many, {})) < 2 * LONGEST
+
+
+def test_a_stable_release_is_what_a_change_is_compared_with(repository: Repository) -> None:
+    """Small losses, each too small to be proven, add up against the release, not against the last merge."""
+    from shiftright.app import App
+    from shiftright.ship import promotion, releasing
+
+    with App.here(repository.folder) as app:
+        released = releasing.release(app.settings, app.records, "echo", "plain")
+        promotion.promote(app.records, "echo", released.record.digest)
+    repository.commit("worse, somehow merged", **HASTY)
+    code = (repository.folder / "echo.py").read_text()
+    repository.branch("refactor", **{"echo.py": code.replace("hasty", "in_haste")})
+    plain, other = repository.gate().features[0].variants
+    assert (plain.merge, plain.baseline) == ("no", f"release {released.record.digest[:12]}")
+    # the release is of another variant: this one meets itself
+    assert (other.merge, other.baseline) == ("yes", "merge-base")
+    repository.branch("back", **{"prompt.md": "Say it back."})
+    plain, other = repository.gate().features[0].variants
+    assert plain.reasons == other.reasons == (UNCHANGED,)
+
+
+def test_an_owner_who_signed_the_contract_has_agreed(repository: Repository) -> None:
+    from shiftright.app import App
+    from shiftright.ship import promotion, releasing
+
+    repository.branch("easier", **{"spec.yaml": SPEC.replace("5 points", "20 points")})
+    assert repository.gate().merge == "no"
+    with App.here(repository.folder) as app:
+        releasing.release(app.settings, app.records, "echo", "plain")
+        promotion.sign(app.settings, app.records, "echo", "plain", role="owner", by="Ada")
+    agreed = repository.gate()
+    assert (agreed.merge, agreed.features[0].signed_by) == ("yes", "Ada")
+    # what was signed is the contract: cases that are gone were not part of it
+    repository.commit("fewer", **{"must.jsonl": rows(1, "n")})
+    assert repository.gate().merge == "no"

@@ -133,7 +133,7 @@ def test_model_answers_to_sealed_cases_are_not_remembered(
 ) -> None:
     with serving() as provider:
         monkeypatch.setenv("TEST_KEY", "k")
-        model = f'{{model: "{provider.url}#tiny", prompt: prompt.md, api_key_env: TEST_KEY, price: {{input: 1 USD/M, output: 2 USD/M}}}}'
+        model = f'{{model: "{provider.url}#tiny", prompt: prompt.md, api_key_env: TEST_KEY, price: {{output: 2 USD/M}}}}'
         code = "from shiftright import Context\n\nasync def echo(text: str, ctx: Context) -> str:\n"
         code += "    word = await ctx.generate(ctx.variant['prompt'], text=text)\n"
         code += "    return text if word in text else word\n"
@@ -142,7 +142,9 @@ def test_model_answers_to_sealed_cases_are_not_remembered(
         closed.branch("other", **{"prompt.md": "Tell {{ text }}"})
         done = closed.run("gate", "--max-calls", "20", **{sealed.VARIABLE: key, "TEST_KEY": "k"})
         assert provider.asked > 10, done.stdout + done.stderr
-        refused = closed.run("gate", "--record", "--max-calls", "20", **{sealed.VARIABLE: key, "TEST_KEY": "k"})
+        refused = closed.run(
+            "gate", "--record", "--max-calls", "20", **{sealed.VARIABLE: key, "TEST_KEY": "k"}
+        )
     assert "are sealed" in refused.stderr
     assert CANARY not in done.stdout + done.stderr + refused.stdout + refused.stderr
     assert leaks(closed.folder) == []
@@ -217,7 +219,7 @@ def test_what_is_tuned_on_is_not_sealed(closed: Repository) -> None:
     from shiftright import spec
 
     closed.write(**{"spec.yaml": SPEC.replace("{gate:", "{dev: gate.jsonl.sealed, gate:")})
-    with pytest.raises(SpecError, match="cases.dev: these cases are sealed"):
+    with pytest.raises(SpecError, match=r"cases\.dev: these cases are sealed"):
         spec.load(closed.folder)
 
 
