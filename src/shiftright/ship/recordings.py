@@ -48,7 +48,15 @@ async def record(
     Raises:
         UsageError: for a feature with sealed cases: their answers are written down nowhere.
     """
-    target = resolve(feature, settings.root, settings.home, variant=variant, baseline=before, base=base)
+    target = resolve(
+        feature,
+        settings.root,
+        settings.home,
+        variant=variant,
+        baseline=before,
+        base=base,
+        releases=records.releases,
+    )
     if target.gate.sealed:
         raise UsageError(
             f"the cases of {target.spec.feature} are sealed: what models answer to them is not recorded",
