@@ -57,10 +57,7 @@ class ContractItem(pytest.Item):
     """The gate's answer for one contract."""
 
     def runtest(self) -> None:
-        from shiftright.app import App, wait
-
-        with App.here(self.path.parent) as app:
-            found = wait(app.gate(base=self.config.getoption("--shiftright-base"), only=self.path.resolve()))
+        found = _gate(self.path.resolve(), self.config.getoption("--shiftright-base"))
         self.add_report_section("call", "shiftright", _said(found))
         if found.exit_code(self.config.getoption("--shiftright-require")):
             raise ContractNotMet(_said(found))
@@ -74,6 +71,27 @@ class ContractItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, None, f"contract: {self.name}"
+
+
+def _gate(path: Path, base: str | None) -> Gate:
+    import asyncio
+    from contextlib import ExitStack
+
+    from shiftright.settings import Settings
+    from shiftright.ship.gate import gate
+    from shiftright.store import open_records
+
+    settings = Settings.load(path.parent)
+    with ExitStack() as opened:
+        # where nothing is touched there is nothing to open
+        return asyncio.run(
+            gate(
+                settings,
+                lambda: opened.enter_context(open_records(settings.records_url)),
+                base=base,
+                only=path,
+            )
+        )
 
 
 def _said(gate: Gate) -> str:

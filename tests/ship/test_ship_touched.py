@@ -66,7 +66,12 @@ def test_who_is_concerned(two: Repository, file: str, concerned: set[str]) -> No
 
 
 def test_what_a_module_of_another_folder_is_imported_by(two: Repository) -> None:
-    two.commit("change", **{"library/words.py": "WORDS = 2\n"})
+    words = {"library/words.py": "WORDS = 2\n"}
+    two.commit("change", **words)
+    assert "away" not in features(two), "touches: says that it is no concern of this feature"
+    two.git("switch", "-q", "main")
+    two.commit("no patterns", **{"away/spec.yaml": AWAY.replace("touches: [code/**, '*.txt']", "")})
+    two.branch("library", **words)
     assert features(two)["away"] == ("library/words.py",)
 
 

@@ -65,8 +65,8 @@ async def record(
     cache = recordings.Listening(records.model_cache)
     scoring = Scoring(target.spec, target.scorers, cache=cache)
     for case in _used(target, settings, records):
-        before = await _asked(target.baseline, case, cache, scoring, None) if target.baseline else None
-        await _asked(target.candidate, case, cache, scoring, before)
+        earlier = await _asked(target.baseline, case, cache, scoring, None) if target.baseline else None
+        await _asked(target.candidate, case, cache, scoring, earlier)
     path = settings.root / FOLDER / f"{target.spec.feature}.jsonl"
     known = {(c.key, c.repeat): c for c in (recordings.read(path) if path.exists() else ())}
     known |= {key: CachedCall(*key, body) for key, body in cache.heard.items()}
