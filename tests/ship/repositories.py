@@ -54,7 +54,7 @@ class Repository:
     """``folder`` is a checkout; ``calls`` counts what the feature was called with in it and in its clones."""
 
     def __init__(self, folder: Path, counted: Path) -> None:
-        self.folder, self._counted = folder, counted
+        self.folder, self.counted = folder, counted
 
     @classmethod
     def made(cls, folder: Path, spec: str = SPEC, **files: str) -> Repository:
@@ -102,16 +102,16 @@ class Repository:
     def clone(self, to: Path) -> Repository:
         """What a fresh CI runner has: the branch, the main line as ``origin/main``, no records."""
         subprocess.run(["git", "clone", "-q", str(self.folder), str(to)], check=True, capture_output=True)
-        runner = Repository(to, self._counted)
+        runner = Repository(to, self.counted)
         runner.git("remote", "set-head", "origin", "main")
         return runner
 
     @property
     def calls(self) -> list[str]:
-        return self._counted.read_text().splitlines() if self._counted.exists() else []
+        return self.counted.read_text().splitlines() if self.counted.exists() else []
 
     def forget_calls(self) -> None:
-        self._counted.unlink(missing_ok=True)
+        self.counted.unlink(missing_ok=True)
 
     def forget_records(self) -> None:
         shutil.rmtree(self.folder / ".shiftright", ignore_errors=True)

@@ -104,6 +104,8 @@ def gather(run_id: str, settings: Settings, records: Records) -> RunReport:
 
 def command(run: RunRow) -> str:
     """What repeats this run."""
+    if run.options.get("base"):
+        return f"shiftright gate --base {run.options['base'][:12]}"
     words = ["shiftright", "eval", run.feature]
     if run.options.get("variant"):
         words += ["--variant", str(run.options["variant"])]
