@@ -192,7 +192,7 @@ class Gateway:
             )
         from shiftright.gateway import translation
 
-        await translation.answer(endpoint.dialect, route, data, self._calls, proto, record)
+        await translation.answer(endpoint.dialect, route, data, self._calls, self._upstreams, proto, record)
 
     async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
         if path.startswith("/v1/features/") and scope.method == "POST":

@@ -17,10 +17,12 @@ from shiftright.core.answer import Usage
 from shiftright.errors import CredentialsError, Error, MissingDependency, ModelTimeout, ProviderError
 from shiftright.gateway import features
 from shiftright.gateway.calls import Calls
+from shiftright.gateway.circuit import Circuit
 from shiftright.gateway.passing import charge
 from shiftright.gateway.refusal import Dialect, Refusal, malformed
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
+from shiftright.gateway.upstream import THEIR_FAULT, Upstreams, left_alone
 
 _SETTINGS = (
     "temperature",
@@ -44,7 +46,13 @@ class Said(msgspec.Struct):
 
 
 async def answer(
-    dialect: Dialect, route: Route, data: bytes, calls: Calls, proto: Any, record: Record
+    dialect: Dialect,
+    route: Route,
+    data: bytes,
+    calls: Calls,
+    upstreams: Upstreams,
+    proto: Any,
+    record: Record,
 ) -> None:
     """
     Raises:
@@ -61,7 +69,7 @@ async def answer(
             model=record.asked,
         )
     else:
-        said = await _first(route.targets, messages, request, calls, record)
+        said = await _first(route.targets, messages, request, calls, upstreams, record)
     # A trace may hold many answers.
     answer_id = record.ids.span_id
     body = _openai(said, answer_id) if dialect == "openai" else _anthropic(said, answer_id)
@@ -80,26 +88,31 @@ async def _first(
     messages: list[dict[str, Any]],
     request: dict[str, Any],
     calls: Calls,
+    upstreams: Upstreams,
     record: Record,
 ) -> Said:
-    for position, target in enumerate(targets):
-        record.provider = target.name.partition(":")[0]
+    refusal: Refusal | None = None
+    for target in targets:
+        name = target.name.partition(":")[0] if target.provider is None else target.provider.name
+        circuit = upstreams.circuit(name if target.provider is None else target.provider.base_url)
+        if (wait_s := circuit.wait_s()) > 0:
+            refusal = left_alone(name, wait_s)
+            continue
+        record.provider = name
         try:
             said = await calls.run(_asked(target, messages, request, calls))
-        except asyncio.CancelledError:
-            # nobody waits for the answer any more, but its provider is paid all the same
-            record.charged_usd = target.price.expected(len(record.input), None) or 0.0
-            raise
-        except (ProviderError, ModelTimeout) as error:
-            if position + 1 < len(targets):
-                continue
-            status = 504 if isinstance(error, ModelTimeout) else error.status or 502
-            retry = error.retry_after if isinstance(error, ProviderError) else None
-            raise Refusal(status, error.code, error.message, retry_after_s=retry) from error
-        except (CredentialsError, MissingDependency) as error:
-            raise Refusal(502, error.code, error.message, hint=error.hint, final=True) from error
-        except Error as error:
-            raise Refusal(400, error.code, error.message, hint=error.hint) from error
+        except BaseException as error:
+            _judge(circuit, error)
+            if isinstance(error, asyncio.CancelledError):
+                # nobody waits for the answer any more, but its provider is paid all the same
+                record.charged_usd = target.price.expected(len(record.input), None) or 0.0
+            if not isinstance(error, Error):
+                raise
+            refusal = _refused(error)
+            if not isinstance(error, (ProviderError, ModelTimeout)):
+                raise refusal from error
+            continue
+        circuit.worked()
         record.model = said.model
         record.input_tokens, record.output_tokens = said.usage.input_tokens, said.usage.output_tokens
         record.cached_tokens, record.reasoning_tokens = said.usage.cached_tokens, said.usage.reasoning_tokens
@@ -107,7 +120,30 @@ async def _first(
         record.output = msgspec.json.encode([_message(said)]).decode()
         charge(record, target)
         return said
-    raise AssertionError("a route without a feature has a target")
+    assert refusal is not None, "a route without a feature has a target"
+    raise refusal
+
+
+def _judge(circuit: Circuit, error: BaseException) -> None:
+    """What a failed call says of its provider: nothing where its client went, or it was not asked at all."""
+    if isinstance(error, ModelTimeout):
+        circuit.failed()
+    elif isinstance(error, ProviderError):
+        (circuit.failed if error.status is None or error.status in THEIR_FAULT else circuit.worked)()
+    else:
+        circuit.gave_up()
+
+
+def _refused(error: Error) -> Refusal:
+    match error:
+        case ModelTimeout():
+            return Refusal(504, error.code, error.message)
+        case ProviderError():
+            return Refusal(error.status or 502, error.code, error.message, retry_after_s=error.retry_after)
+        case CredentialsError() | MissingDependency():
+            return Refusal(502, error.code, error.message, hint=error.hint, final=True)
+        case _:
+            return Refusal(400, error.code, error.message, hint=error.hint)
 
 
 async def _asked(
@@ -121,12 +157,7 @@ async def _asked(
     from shiftright.models.chat import messages_of
     from shiftright.models.layers import usage_of
 
-    speaks = target.provider is not None and target.provider.dialect == "openai"
-    # Anthropic's and all others are known to pydantic-ai by name, and read the same variables.
-    model = await calls.model(
-        target.model if speaks else target.name,
-        target.provider.base_url if target.provider and speaks else "",
-    )
+    model = await calls.model(target)
     settings: Any = {key: request[key] for key in _SETTINGS if request.get(key) is not None}
     if (longest := request.get("max_completion_tokens")) is not None:
         settings["max_tokens"] = longest
