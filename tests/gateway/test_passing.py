@@ -152,3 +152,34 @@ def test_what_is_learnt_of_an_answer_that_has_gone_fails_no_request(
     span = site.spans(got.headers["x-trace-id"])[0]
     assert (got.status_code, span.attributes["http.response.status_code"], span.cost_usd) == (200, 200, None)
     assert span.error
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_goes_into_a_providers_cache_has_its_own_price(
+    site: Site, provider: Provider, stream: bool
+) -> None:
+    usage = {
+        "input_tokens": 1000,
+        "cache_creation_input_tokens": 8000,
+        "cache_read_input_tokens": 2000,
+        "output_tokens": 100,
+    }
+    message = {"id": "m", "type": "message", "model": "claude-sonnet-4-5", "content": [], "usage": usage}
+    events = [
+        {"type": "message_start", "message": message},
+        {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 100}},
+        {"type": "message_stop"},
+    ]
+    provider.plays = [
+        chunks(*(b"data: %b\n\n" % json.dumps(event).encode() for event in events))
+        if stream
+        else whole(json.dumps(message).encode())
+    ]
+    ask = {"model": "anthropic:claude-sonnet-4-5", "messages": [], "stream": stream}
+    got = httpx.post(site.url + "/v1/messages", json=ask)
+    (span,) = site.spans(got.headers["x-trace-id"])
+    assert (span.input_tokens, span.cached_tokens) == (11_000, 2000)
+    assert span.attributes["gen_ai.usage.cache_creation.input_tokens"] == 8000
+    costs = (1000 * 3 + 8000 * 3.75 + 2000 * 0.3 + 100 * 15) / 1e6
+    assert span.cost_usd == pytest.approx(costs)
+    assert site.access.spent("key:") == pytest.approx(costs)

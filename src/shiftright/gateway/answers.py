@@ -214,11 +214,13 @@ def _usage(said: _Usage | None, before: Usage = _nothing.usage) -> Usage | None:
         return None
     usage = _stated(said, before)
     tokens = believable(usage.input_tokens)
+    cached = min(believable(usage.cached_tokens), tokens)
     return Usage(
         tokens,
         believable(usage.output_tokens),
-        min(believable(usage.cached_tokens), tokens),
+        cached,
         believable(usage.reasoning_tokens),
+        min(believable(usage.written_tokens), tokens - cached),
     )
 
 
@@ -234,14 +236,15 @@ def _stated(said: _Usage, before: Usage) -> Usage:
     inputs, outputs = said.input_tokens_details, said.output_tokens_details
     reasoning = (outputs.reasoning_tokens or outputs.thinking_tokens or 0) if outputs else 0
     cached = said.cache_read_input_tokens or 0
-    beside = cached + (said.cache_creation_input_tokens or 0)
+    written = said.cache_creation_input_tokens or 0
+    beside = cached + written
     cached = cached or ((inputs.cached_tokens or 0) if inputs else 0)
     if said.input_tokens is None:
-        tokens, cached = before.input_tokens, before.cached_tokens
+        tokens, cached, written = before.input_tokens, before.cached_tokens, before.written_tokens
     else:
         tokens = said.input_tokens + beside
     output = before.output_tokens if said.output_tokens is None else said.output_tokens
-    return Usage(tokens, output, cached, reasoning or before.reasoning_tokens)
+    return Usage(tokens, output, cached, reasoning or before.reasoning_tokens, written)
 
 
 def estimate(prompt_characters: int, output_characters: int) -> Usage:

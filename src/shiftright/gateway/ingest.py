@@ -83,10 +83,16 @@ def _price(span: SpanRow) -> float | None:
     if not span.input_tokens and not span.output_tokens:
         # A call that failed was not answered, and is not charged.
         return 0.0 if span.error is not None else None
-    usage = Usage(span.input_tokens, span.output_tokens, span.cached_tokens, span.reasoning_tokens)
-    price = Price(model=span.model, provider=list_provider(span.provider))
     written = span.attributes.get(names.CACHE_CREATION_TOKENS, 0)
-    return price.cost(usage, (span.end_ns - span.start_ns) / 1e9, written if isinstance(written, int) else 0)
+    usage = Usage(
+        span.input_tokens,
+        span.output_tokens,
+        span.cached_tokens,
+        span.reasoning_tokens,
+        written if isinstance(written, int) else 0,
+    )
+    price = Price(model=span.model, provider=list_provider(span.provider))
+    return price.cost(usage, (span.end_ns - span.start_ns) / 1e9)
 
 
 def _announced(scope: Any) -> int:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from shiftright.core.answer import Usage
 from shiftright.core.trace import Operation
 from shiftright.gateway import answers, body
 from shiftright.gateway.configuration import Provider
@@ -229,16 +228,14 @@ def _learn(record: Record, read: answers.Read) -> None:
     record.response_id = read.response_id
     record.finish_reason = read.finish_reason
     record.error = record.error or read.error
-    record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
-    record.cached_tokens, record.reasoning_tokens = usage.cached_tokens, usage.reasoning_tokens
+    record.usage = usage
 
 
 def charge(record: Record, target: Target) -> None:
     """What an answer cost by list or contract; None where the provider did not say what it took."""
     record.model = record.model or target.model
-    usage = Usage(record.input_tokens, record.output_tokens, record.cached_tokens, record.reasoning_tokens)
     seconds = (time.time_ns() - record.start_ns) / 1e9
-    record.cost_usd = target.price.cost(usage, seconds)
+    record.cost_usd = target.price.cost(record.usage, seconds)
     if record.cost_usd is None:
         guessed = answers.estimate(len(record.input), len(record.output))
         record.charged_usd = target.price.cost(guessed, seconds) or 0.0

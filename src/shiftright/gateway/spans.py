@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from shiftright.core.answer import Span
+from shiftright.core.answer import Span, Usage
 from shiftright.core.trace import Operation, SpanRow
 from shiftright.improve.tokens import token
 from shiftright.tracing import attributes as names
@@ -65,10 +65,7 @@ class Record(msgspec.Struct):
     key: str = ""
     input: str = ""
     output: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
+    usage: Usage = Usage()
     cost_usd: float | None = 0.0
     charged_usd: float = 0.0
     status: int = 200
@@ -99,6 +96,9 @@ class Record(msgspec.Struct):
             kept[names.FINISH_REASONS] = [self.finish_reason]
         if self.attempts > 1:
             kept[names.ATTEMPTS] = self.attempts
+        usage = self.usage
+        if usage.written_tokens:
+            kept[names.CACHE_CREATION_TOKENS] = usage.written_tokens
         if self.first_byte_ns:
             kept[names.FIRST_CHUNK_S] = (self.first_byte_ns - self.start_ns) / 1e9
         name = self.feature or f"{self.operation} {self.model or self.asked}".rstrip()
@@ -119,10 +119,10 @@ class Record(msgspec.Struct):
             session=self.session,
             provider=self.provider,
             model=self.model,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            cached_tokens=self.cached_tokens,
-            reasoning_tokens=self.reasoning_tokens,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
             cost_usd=self.cost_usd,
             input=self.input,
             output=self.output,

@@ -114,8 +114,7 @@ async def _first(
             continue
         circuit.worked()
         record.model = said.model
-        record.input_tokens, record.output_tokens = said.usage.input_tokens, said.usage.output_tokens
-        record.cached_tokens, record.reasoning_tokens = said.usage.cached_tokens, said.usage.reasoning_tokens
+        record.usage = said.usage
         record.finish_reason = said.finish_reason
         record.output = msgspec.json.encode([_message(said)]).decode()
         charge(record, target)
@@ -321,7 +320,8 @@ def _anthropic(said: Said, answer_id: str) -> dict[str, Any]:
         "stop_reason": reasons.get(said.finish_reason, "end_turn"),
         "stop_sequence": None,
         "usage": {
-            "input_tokens": said.usage.input_tokens - said.usage.cached_tokens,
+            "input_tokens": said.usage.input_tokens - said.usage.cached_tokens - said.usage.written_tokens,
+            "cache_creation_input_tokens": said.usage.written_tokens,
             "cache_read_input_tokens": said.usage.cached_tokens,
             "output_tokens": said.usage.output_tokens,
         },
