@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
+from tests.gateway.servers import Provider, Site, whole
 
 from shiftright.core.loopback import is_loopback
 from shiftright.gateway.access import Access
@@ -47,3 +49,18 @@ def test_revoking_the_last_key_does_not_open_the_server(tmp_path: Path) -> None:
         with pytest.raises(Refusal) as refused:
             Access(records, None).caller(None)
     assert refused.value.status == 401
+
+
+def test_a_name_that_is_too_long_is_refused_and_not_kept(site: Site, provider: Provider) -> None:
+    long = "openai:" + "m" * 10_000_000
+    got = httpx.post(site.url + "/v1/chat/completions", json={"model": long, "messages": []}, timeout=10)
+    assert (got.status_code, got.json()["error"]["code"]) == (400, "invalid_request")
+    assert "256" in got.json()["error"]["message"]
+    assert len(site.spans(got.headers["x-trace-id"])[0].name) < 100
+    named = httpx.get(site.url + "/v1/models/openai:" + "m" * 300)
+    assert named.status_code == 404
+    provider.plays = [whole(b'{"model":"gpt-5"}')]
+    labels = {"user": "u" * 1_000_000, "model": "openai:gpt-5", "messages": []}
+    kept = httpx.post(site.url + "/v1/chat/completions", json=labels, headers={"x-session-id": "s" * 10_000})
+    span = site.spans(kept.headers["x-trace-id"])[0]
+    assert (span.user, span.session) == ("u" * 256, "s" * 256)

@@ -17,7 +17,7 @@ from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.passing import Endpoint, Passing
 from shiftright.gateway.refusal import Refusal
-from shiftright.gateway.routing import Route, Router
+from shiftright.gateway.routing import LONGEST_NAME, Route, Router
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
 from shiftright.store.intake import Intake
@@ -170,7 +170,9 @@ class Gateway:
         data = await body.read(scope, proto)
         asked = body.decode(data)
         record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
-        record.user, record.session = asked.user or "", given.get("x-session-id", "")
+        # labels for traces: a long one is cut, and no reason to refuse an answer
+        record.user = (asked.user or "")[:LONGEST_NAME]
+        record.session = given.get("x-session-id", "")[:LONGEST_NAME]
         route = self.router.route(asked.model)
         record.feature, record.variant = route.feature, route.variant_name
         self.access.allow(caller, route.feature, asked.model)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from shiftright.gateway.refusal import Refusal, malformed
+from shiftright.gateway.routing import LONGEST_NAME
 
 LARGEST_BYTES = 50_000_000
 
@@ -20,7 +21,7 @@ _CANDIDATE = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 class Asked(msgspec.Struct, gc=False):
     """What is read of a request; everything else passes unseen."""
 
-    model: str
+    model: Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
     stream: bool | None = False
     messages: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()

@@ -22,6 +22,8 @@ _log = logging.getLogger("shiftright.gateway")
 _PLAIN = re.compile(r"[\w-]+(\.[\w-]+)*(?<!\.gguf)", re.ASCII)
 _PARAMETERS = ("temperature", "top_p", "seed", "max_tokens")
 _MOST_ROUTES = 10_000
+LONGEST_NAME = 256
+"""Characters: names are looked up in tables and price lists, and kept."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -88,6 +90,8 @@ class Router:
         """
         found = self._routes.get(name)
         if found is None:
+            if len(name) > LONGEST_NAME:
+                raise unknown_model(name, f"A name has at most {LONGEST_NAME} characters.")
             found = self._find(name)
             if len(self._routes) >= _MOST_ROUTES:
                 self._routes.clear()
