@@ -145,7 +145,7 @@ class Gateway:
             if record.operation != "other" or record.error is not None:
                 self.intake.offer([record.row(), *record.children])
             if caller is not None:
-                self.access.spend(caller, record.feature, record.charged_usd)
+                self.access.spend(caller, record.feature, record.charged_usd, record.held_usd)
 
     def _caller(self, given: Mapping[str, str], record: Record) -> Caller:
         authorization = given.get("authorization", "")
@@ -178,6 +178,9 @@ class Gateway:
         self.access.allow(caller, route.feature, asked.model)
         if self.access.limited(caller, route.feature):
             _refuse_unpriced(route)
+            held = max(asked.expected_usd(price, len(data)) or 0.0 for price in route.prices)
+            self.access.hold(caller, route.feature, held)
+            record.held_usd = held
         if route.targets and all(
             each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
         ):

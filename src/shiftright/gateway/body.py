@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from shiftright.core.answer import believable
 from shiftright.gateway.refusal import Refusal, malformed
 from shiftright.gateway.routing import LONGEST_NAME
+from shiftright.models.prices import Price
 
 LARGEST_BYTES = 50_000_000
 
@@ -31,11 +33,26 @@ class Asked(msgspec.Struct, gc=False):
     seed: msgspec.Raw = msgspec.Raw()
     max_tokens: msgspec.Raw = msgspec.Raw()
     max_completion_tokens: msgspec.Raw = msgspec.Raw()
+    max_output_tokens: msgspec.Raw = msgspec.Raw()
+    n: msgspec.Raw = msgspec.Raw()
 
     @property
     def prompt(self) -> str:
         """Messages or input as JSON text."""
         return str(bytes(self.messages or self.input), "utf-8")
+
+    def expected_usd(self, price: Price, size: int) -> float | None:
+        """USD that a body of this many bytes may cost, before it is asked."""
+        longest = (
+            _count(self.max_completion_tokens) or _count(self.max_output_tokens) or _count(self.max_tokens)
+        )
+        return price.expected(size, longest, answers=_count(self.n) or 1)
+
+
+def _count(raw: msgspec.Raw) -> int:
+    """A number as the request says it; 0 for anything else."""
+    text = bytes(raw)
+    return believable(int(text)) if text.isdigit() and len(text) < 18 else 0
 
 
 _decoder = msgspec.json.Decoder(Asked)

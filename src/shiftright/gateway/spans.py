@@ -68,6 +68,7 @@ class Record(msgspec.Struct):
     usage: Usage = Usage()
     cost_usd: float | None = 0.0
     charged_usd: float = 0.0
+    held_usd: float = 0.0
     status: int = 200
     error: str | None = None
     attempts: int = 0

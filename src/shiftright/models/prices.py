@@ -56,14 +56,16 @@ class Price(msgspec.Struct, frozen=True):
             return None
         return _list_price(self.model, self.provider, self.base_url, usage)
 
-    def expected(self, characters: int, max_tokens: int | None, seconds: float = 1.0) -> float | None:
+    def expected(
+        self, characters: int, max_tokens: int | None, seconds: float = 1.0, answers: int = 1
+    ) -> float | None:
         """USD a call may cost, before it is made.
 
-        Tokens are taken as characters / 4, and the answer as ``max_tokens`` long (500 where that is not set), so
+        Tokens are taken as characters / 4, and each answer as ``max_tokens`` long (500 where that is not set), so
         the estimate is rather high than low.
         """
         tokens = characters // _CHARS_PER_TOKEN + 1
-        return self.cost(Usage(tokens, max_tokens or _EXPECTED_OUTPUT_TOKENS), seconds)
+        return self.cost(Usage(tokens, answers * (max_tokens or _EXPECTED_OUTPUT_TOKENS)), seconds)
 
 
 FREE = Price(input=0.0, output=0.0)
