@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.gateway.servers import Play, Provider, Site, whole
+from tests.gateway.servers import Play, Provider, Site, chunks, whole
+from tests.gateway.test_faults import charged
 from tests.gateway.test_translating import OPENAI as ANSWER
 
 from shiftright.store.keys import Limits
@@ -123,3 +124,29 @@ def test_what_is_being_saved_counts(start: Callable[..., Site], provider: Provid
     site.run(site.access.exchange())
     assert counted == [1.0]
     assert site.access.spent("key:") == 1.0
+
+
+def test_what_is_not_told_is_guessed_from_all_that_was_sent(
+    start: Callable[..., Site], provider: Provider
+) -> None:
+    site = start()
+    tools = [{"type": "function", "function": {"name": "f", "description": "d" * 40_000}}]
+    provider.plays = [whole(b'{"model":"gpt-5","choices":[{"message":{"reasoning":"%b"}}]}' % (b"r" * 4_000))]
+    httpx.post(site.url + "/v1/chat/completions", json=ASK | {"tools": tools}).raise_for_status()
+    told = charged(site, above=0)
+    assert told == pytest.approx((10_000 * 1.25 + 1000 * 10) / 1e6, rel=0.03)
+    event = b'data: {"model":"gpt-5","choices":[{"index":%d,"delta":{"content":"a"}}]}\n\n'
+    provider.plays = [chunks(*(event % (number % 3) for number in range(300)))]
+    httpx.post(site.url + "/v1/chat/completions", json=ASK | {"n": 3, "stream": True}).raise_for_status()
+    assert charged(site, above=told) - told == pytest.approx(300 * 10 / 1e6, rel=0.03)
+
+
+def test_what_a_client_left_is_guessed_from_all_that_was_sent(
+    start: Callable[..., Site], provider: Provider
+) -> None:
+    site = start()
+    provider.plays = [waits_for(threading.Event())]
+    ask = {"model": "openai:gpt-5", "n": 3, "max_completion_tokens": 2000, "instructions": "i" * 40_000}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(site.url + "/v1/responses", json=ask, timeout=0.4)
+    assert charged(site, above=0) == pytest.approx((10_000 * 1.25 + 6000 * 10) / 1e6, rel=0.01)

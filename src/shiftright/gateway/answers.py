@@ -93,6 +93,17 @@ class Read(msgspec.Struct):
     finish_reason: str = ""
     error: str | None = None
     ended: bool = True
+    events: int = 0
+    """Of a stream; 0 for a whole answer."""
+    size: int = 0
+    """Bytes that were read."""
+
+    def guessed_tokens(self, sent_bytes: int) -> int:
+        """Tokens of an answer whose provider did not tell them: of a stream at least one for each event."""
+        if not self.events:
+            return tokens_in(sent_bytes)
+        # of a very long stream the middle was not kept
+        return max(tokens_in(len(self.output)), self.events) * max(1, sent_bytes // self.size)
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -131,7 +142,9 @@ def read_stream(chunks: Sequence[bytes]) -> Read:
     read = Read(ended=_DONE.search(stream, max(0, len(stream) - _LAST_BYTES)) is not None)
     words: list[str] = []
     calls: dict[int, dict[str, Any]] = {}
-    for event in _events(stream):
+    events = _events(stream)
+    read.events, read.size = len(events), len(stream)
+    for event in events:
         _take(event, read, words, calls)
     if not read.output:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(words)[:_LARGEST_TEXT]}
@@ -247,6 +260,6 @@ def _stated(said: _Usage, before: Usage) -> Usage:
     return Usage(tokens, output, cached, reasoning or before.reasoning_tokens, written)
 
 
-def estimate(prompt_characters: int, output_characters: int) -> Usage:
-    """Tokens of a call whose provider did not tell them, for budgets only."""
-    return Usage(prompt_characters // _CHARS_PER_TOKEN + 1, output_characters // _CHARS_PER_TOKEN + 1)
+def tokens_in(characters: int) -> int:
+    """Where nobody counted them, for budgets only."""
+    return characters // _CHARS_PER_TOKEN + 1

@@ -169,6 +169,7 @@ class Gateway:
     ) -> None:
         data = await body.read(scope, proto)
         asked = body.decode(data)
+        record.asked_bytes = len(data)
         record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
         # labels for traces: a long one is cut, and no reason to refuse an answer
         record.user = (asked.user or "")[:LONGEST_NAME]
@@ -197,7 +198,9 @@ class Gateway:
             )
         from shiftright.gateway import translation
 
-        await translation.answer(endpoint.dialect, route, data, self._calls, self._upstreams, proto, record)
+        await translation.answer(
+            endpoint.dialect, route, data, asked, self._calls, self._upstreams, proto, record
+        )
 
     async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
         if path.startswith("/v1/features/") and scope.method == "POST":

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from shiftright.core.answer import Usage
 from shiftright.core.trace import Operation
 from shiftright.gateway import answers, body
 from shiftright.gateway.configuration import Provider
@@ -96,6 +97,7 @@ class Passing:
             whole = b"".join(sent)
         else:
             whole = reply.body
+            record.sent_bytes = len(whole)
             proto.response_bytes(reply.status, _answered(reply.headers, record), whole)
             if reply.status >= 400:
                 record.error = f"{reply.status}: {_said(whole)}"
@@ -114,7 +116,7 @@ class Passing:
             return await self._upstreams.ask(requests, stream=bool(asked.stream))
         except asyncio.CancelledError:
             # nobody waits for the answer any more, but its provider is paid all the same
-            record.charged_usd = route.targets[0].price.expected(len(record.input), None) or 0.0
+            record.charged_usd = asked.expected_usd(route.targets[0].price, record.asked_bytes) or 0.0
             raise
 
     def _answered_before(
@@ -175,6 +177,7 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
             await transport.send_bytes(chunk)
             last = chunk
             size += len(chunk)
+            record.sent_bytes += len(chunk)
             sent.append(chunk)
             if size > _KEPT_BYTES:
                 # the beginning says who answers, the end what it took
@@ -213,7 +216,7 @@ def _note(record: Record, target: Target | None, read: Callable[[], answers.Read
         found = read()
         _learn(record, found)
         if target is not None:
-            charge(record, target)
+            charge(record, target, found.guessed_tokens(record.sent_bytes))
     except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
         _log.exception("what an answer took cannot be told")
         record.error = record.error or "what the answer took cannot be told"
@@ -231,13 +234,14 @@ def _learn(record: Record, read: answers.Read) -> None:
     record.usage = usage
 
 
-def charge(record: Record, target: Target) -> None:
-    """What an answer cost by list or contract; None where the provider did not say what it took."""
+def charge(record: Record, target: Target, guessed_tokens: int) -> None:
+    """What an answer cost by list or contract; None where the provider did not say what it took: then budgets count a
+    guess, of everything that was sent there."""
     record.model = record.model or target.model
     seconds = (time.time_ns() - record.start_ns) / 1e9
     record.cost_usd = target.price.cost(record.usage, seconds)
     if record.cost_usd is None:
-        guessed = answers.estimate(len(record.input), len(record.output))
+        guessed = Usage(answers.tokens_in(record.asked_bytes), guessed_tokens)
         record.charged_usd = target.price.cost(guessed, seconds) or 0.0
     else:
         record.charged_usd = record.cost_usd

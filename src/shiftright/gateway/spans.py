@@ -69,6 +69,8 @@ class Record(msgspec.Struct):
     cost_usd: float | None = 0.0
     charged_usd: float = 0.0
     held_usd: float = 0.0
+    asked_bytes: int = 0
+    sent_bytes: int = 0
     status: int = 200
     error: str | None = None
     attempts: int = 0

@@ -16,6 +16,8 @@ import msgspec
 from shiftright.core.answer import Usage
 from shiftright.errors import CredentialsError, Error, MissingDependency, ModelTimeout, ProviderError
 from shiftright.gateway import features
+from shiftright.gateway.answers import tokens_in
+from shiftright.gateway.body import Asked
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.circuit import Circuit
 from shiftright.gateway.passing import charge
@@ -49,6 +51,7 @@ async def answer(
     dialect: Dialect,
     route: Route,
     data: bytes,
+    asked: Asked,
     calls: Calls,
     upstreams: Upstreams,
     proto: Any,
@@ -69,7 +72,7 @@ async def answer(
             model=record.asked,
         )
     else:
-        said = await _first(route.targets, messages, request, calls, upstreams, record)
+        said = await _first(route.targets, messages, request, asked, calls, upstreams, record)
     # A trace may hold many answers.
     answer_id = record.ids.span_id
     body = _openai(said, answer_id) if dialect == "openai" else _anthropic(said, answer_id)
@@ -87,6 +90,7 @@ async def _first(
     targets: tuple[Target, ...],
     messages: list[dict[str, Any]],
     request: dict[str, Any],
+    asked: Asked,
     calls: Calls,
     upstreams: Upstreams,
     record: Record,
@@ -105,7 +109,7 @@ async def _first(
             _judge(circuit, error)
             if isinstance(error, asyncio.CancelledError):
                 # nobody waits for the answer any more, but its provider is paid all the same
-                record.charged_usd = target.price.expected(len(record.input), None) or 0.0
+                record.charged_usd = asked.expected_usd(target.price, record.asked_bytes) or 0.0
             if not isinstance(error, Error):
                 raise
             refusal = _refused(error)
@@ -117,7 +121,7 @@ async def _first(
         record.usage = said.usage
         record.finish_reason = said.finish_reason
         record.output = msgspec.json.encode([_message(said)]).decode()
-        charge(record, target)
+        charge(record, target, tokens_in(len(record.output)))
         return said
     assert refusal is not None, "a route without a feature has a target"
     raise refusal
