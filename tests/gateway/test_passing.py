@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,30 @@ def test_equal_requests_get_the_kept_answer_when_asked_to(site: Site, provider: 
     assert (span.cost_usd, span.attributes["shiftright.cached"]) == (0.0, True)
     httpx.post(site.url + "/v1/chat/completions", json=ASK)
     assert len(provider.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("anthropic-beta", True),
+        ("openai-project", True),
+        ("openai-organization", True),
+        ("x-provider-mode", True),
+        ("authorization", True),
+        ("traceparent", False),
+        ("user-agent", False),
+        ("x-stainless-retry-count", False),
+    ],
+)
+def test_what_may_change_an_answer_is_part_of_what_is_kept(
+    start: Callable[..., Site], provider: Provider, name: str, others: bool
+) -> None:
+    site = start("providers: {open: {base_url: 'URL'}}")
+    provider.plays = [whole(ANSWER)]
+    for value in ("one", "two", "one"):
+        headers = {"x-shiftright-cache": "60", name: value}
+        httpx.post(site.url + "/v1/chat/completions", json=ASK | {"model": "open:m"}, headers=headers)
+    assert len(provider.received) == (2 if others else 1)
 
 
 def test_every_other_path_goes_to_the_control_plane(site: Site) -> None:

@@ -30,6 +30,14 @@ _NOT_PASSED_ON = frozenset(
         "x-forwarded-host", "x-forwarded-proto", "x-real-ip", _CACHE,
     }
 )  # fmt: skip
+# What says who asks and which request it is, and changes no answer. Any other header may.
+_OF_NO_ACCOUNT = frozenset(
+    {
+        "traceparent", "tracestate", "baggage", "b3", "user-agent", "x-request-id", "x-correlation-id", "x-session-id",
+        "idempotency-key", "accept", "accept-language", "dnt", "priority", "via", "cache-control", "pragma",
+    }
+)  # fmt: skip
+_NEVER_OF_ACCOUNT = ("x-stainless-", "x-b3-", "sec-")
 
 
 class Endpoint(NamedTuple):
@@ -75,9 +83,7 @@ class Passing:
         name = b""
         if cache_s > 0:
             first = requests[0]
-            name = KeptAnswers.name(
-                record.key.encode(), first.provider.base_url.encode(), first.path.encode(), first.body
-            )
+            name = _name(first, record)
             if self._answered_before(name, first, asked, proto, record):
                 return
         reply = await self._reply(requests, route, asked, record)
@@ -134,6 +140,22 @@ class Passing:
         record.cached, record.provider = True, request.provider.name
         record.model = record.model or request.model
         return True
+
+
+def _name(request: Request, record: Record) -> bytes:
+    """Of an answer that may be kept: who asks, where, with which key, what, and every header that may change it."""
+    said = sorted(
+        f"{name}:{value}"
+        for name, value in request.headers
+        if name not in _OF_NO_ACCOUNT and not name.startswith(_NEVER_OF_ACCOUNT)
+    )
+    return KeptAnswers.name(
+        record.key.encode(),
+        request.provider.base_url.encode(),
+        request.path.encode(),
+        "\n".join(said).encode("utf-8", "surrogateescape"),
+        request.body,
+    )
 
 
 def _request(
