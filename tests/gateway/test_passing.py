@@ -208,3 +208,18 @@ def test_what_goes_into_a_providers_cache_has_its_own_price(
     costs = (1000 * 3 + 8000 * 3.75 + 2000 * 0.3 + 100 * 15) / 1e6
     assert span.cost_usd == pytest.approx(costs)
     assert site.access.spent("key:") == pytest.approx(costs)
+
+
+@pytest.mark.parametrize("error", [{"message": "upstream overloaded", "code": 502}, "upstream overloaded"])
+def test_an_error_with_status_200_is_an_error(site: Site, provider: Provider, error: Any) -> None:
+    said = json.dumps({"error": error}).encode()
+    provider.plays = [whole(said), whole(ANSWER)]
+    cached = {"x-shiftright-cache": "60"}
+    got = httpx.post(site.url + "/v1/chat/completions", json=ASK, headers=cached)
+    assert (got.status_code, got.content) == (200, said)
+    span = site.spans(got.headers["x-trace-id"])[0]
+    assert "upstream overloaded" in (span.error or "")
+    assert (span.model, span.cost_usd, site.access.spent("key:")) == ("gpt-5", 0.0, 0.0)
+    again = httpx.post(site.url + "/v1/chat/completions", json=ASK, headers=cached)
+    assert again.content == ANSWER
+    assert site.spans(again.headers["x-trace-id"])[0].error is None

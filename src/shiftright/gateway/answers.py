@@ -93,6 +93,8 @@ class Read(msgspec.Struct):
     finish_reason: str = ""
     error: str | None = None
     ended: bool = True
+    answered: bool = True
+    """False of an error and nothing else, which nobody charges."""
     events: int = 0
     """Of a stream; 0 for a whole answer."""
     size: int = 0
@@ -133,7 +135,12 @@ def _of_whole(whole: _Whole) -> Read:
     else:
         output = str(bytes(whole.output), "utf-8")
         reason = None
-    return Read(whole.model or "", usage or Usage(), usage is not None, output, whole.id or "", reason or "")
+    read = Read(whole.model or "", usage or Usage(), usage is not None, output, whole.id or "", reason or "")
+    if whole.error:
+        # some providers say so with status 200
+        read.error = f"the provider answered with an error: {str(whole.error)[:500]}"
+        read.answered = read.known or bool(output)
+    return read
 
 
 def read_stream(chunks: Sequence[bytes]) -> Read:

@@ -237,7 +237,9 @@ def _note(record: Record, target: Target | None, read: Callable[[], answers.Read
     try:
         found = read()
         _learn(record, found)
-        if target is not None:
+        if target is not None and not found.answered:
+            record.model = target.model
+        elif target is not None:
             charge(record, target, found.guessed_tokens(record.sent_bytes))
     except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
         _log.exception("what an answer took cannot be told")
