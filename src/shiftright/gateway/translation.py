@@ -1,7 +1,8 @@
 """Chats answered by a feature, or by a model whose provider does not speak the caller's protocol (pydantic-ai).
 
-Text, images by URL, tools and usage are carried over; parameters a provider does not have are left out by pydantic-ai.
-A stream is sent in one piece when the answer is there. Other kinds of content are refused, not dropped.
+Text, images by URL, tools, the shape of the answer and usage are carried over. What would be lost is refused, but for
+numbers like ``seed`` that pydantic-ai leaves out where a provider does not have them. A stream is sent in one piece
+when the answer is there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 
 from shiftright.core.answer import Usage
 from shiftright.errors import CredentialsError, Error, MissingDependency, ModelTimeout, ProviderError
-from shiftright.gateway import features
+from shiftright.gateway import features, parameters
 from shiftright.gateway.answers import tokens_in
 from shiftright.gateway.body import Asked
 from shiftright.gateway.calls import Calls
@@ -25,16 +26,6 @@ from shiftright.gateway.refusal import Dialect, Refusal, malformed
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
 from shiftright.gateway.upstream import THEIR_FAULT, Upstreams, left_alone
-
-_SETTINGS = (
-    "temperature",
-    "top_p",
-    "seed",
-    "max_tokens",
-    "presence_penalty",
-    "frequency_penalty",
-    "parallel_tool_calls",
-)
 
 
 class Said(msgspec.Struct):
@@ -63,6 +54,7 @@ async def answer(
     """
     request: dict[str, Any] = msgspec.json.decode(data)
     messages = _messages(request, dialect)
+    parameters.check(request, dialect, feature=route.spec is not None)
     if route.spec is not None and route.variant is not None:
         given = await features.ask(route.spec, route.variant, _value(messages), calls, record)
         output = given.output
@@ -161,16 +153,13 @@ async def _asked(
     from shiftright.models.layers import usage_of
 
     model = await calls.model(target)
-    settings: Any = {key: request[key] for key in _SETTINGS if request.get(key) is not None}
-    if (longest := request.get("max_completion_tokens")) is not None:
-        settings["max_tokens"] = longest
-    if stop := request.get("stop") or request.get("stop_sequences"):
-        settings["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    settings: Any = parameters.settings_of(request)
     tools = [
         ToolDefinition(
             name=tool["name"],
             description=tool.get("description"),
             parameters_json_schema=tool.get("parameters") or tool.get("input_schema") or {"type": "object"},
+            strict=tool.get("strict"),
         )
         for tool in _tools(request)
     ]
@@ -178,7 +167,9 @@ async def _asked(
         model,
         messages_of(messages),
         model_settings=settings,
-        model_request_parameters=ModelRequestParameters(function_tools=tools),
+        model_request_parameters=ModelRequestParameters(
+            function_tools=tools, **parameters.output_of(request)
+        ),
     )
     texts = [part.content for part in response.parts if isinstance(part, TextPart)]
     asked_for = [
@@ -202,6 +193,8 @@ def _tools(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         described = tool.get("function", tool) if isinstance(tool, dict) else None
         if not isinstance(described, dict) or not isinstance(described.get("name"), str):
             raise malformed("a tool has no name; only functions can be translated")
+        if tool.get("type") not in (None, "function", "custom"):
+            raise malformed(f"a tool of the type {str(tool['type'])[:100]!r} cannot be translated")
         found.append(described)
     return found
 
