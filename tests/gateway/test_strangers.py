@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ from tests.gateway.servers import Provider, Site, whole
 
 from shiftright.core.loopback import is_loopback
 from shiftright.gateway.access import Access
+from shiftright.gateway.body import with_model
 from shiftright.gateway.configuration import configure
 from shiftright.gateway.refusal import Refusal
 from shiftright.gateway.routing import Router
@@ -64,3 +66,26 @@ def test_a_name_that_is_too_long_is_refused_and_not_kept(site: Site, provider: P
     kept = httpx.post(site.url + "/v1/chat/completions", json=labels, headers={"x-session-id": "s" * 10_000})
     span = site.spans(kept.headers["x-trace-id"])[0]
     assert (span.user, span.session) == ("u" * 256, "s" * 256)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "end", "found"),
+    [
+        (b'"model":"openai:a",', b"", True),
+        (b"", b',"model":"openai:a"', True),
+        (b'"model":"openai:b",', b',"model":"openai:a"', False),
+        (b'"mod\\u0065l":"openai:b",', b',"model":"openai:a"', False),
+    ],
+)
+def test_the_model_of_a_large_body_is_found_without_building_its_values(
+    beginning: bytes, end: bytes, found: bool
+) -> None:
+    deeper = b",".join([b'{"model":"x","role":"model","of":[[1],[2]]}'] * 300_000)
+    sent = b'{%b"messages":[%b]%b}' % (beginning, deeper, end)
+    began = time.thread_time()
+    if found:
+        assert with_model(sent, "a") == sent.replace(b"openai:a", b"a")
+    else:
+        with pytest.raises(Refusal, match="twice"):
+            with_model(sent, "a")
+    assert time.thread_time() - began < 0.7
