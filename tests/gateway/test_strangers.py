@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -89,3 +90,28 @@ def test_the_model_of_a_large_body_is_found_without_building_its_values(
         with pytest.raises(Refusal, match="twice"):
             with_model(sent, "a")
     assert time.thread_time() - began < 0.7
+
+
+def raw(site: Site, head: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as client:
+        client.sendall(head + b"\r\nConnection: close\r\n\r\n")
+        return client.recv(1000).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("path", [b"/v1/models", b"/api/features"])
+def test_a_request_names_one_host(site: Site, path: bytes) -> None:
+    assert b" 200 " in raw(site, b"GET %b HTTP/1.1\r\nHost: localhost" % path)
+    assert b" 400 " in raw(site, b"GET %b HTTP/1.1\r\nHost: localhost\r\nHost: evil.example" % path)
+    assert b" 400 " in raw(site, b"GET %b HTTP/1.1\r\nHost: evil.example\r\nHost: localhost" % path)
+    assert b" 400 " in raw(site, b"GET http://evil.example%b HTTP/1.1\r\nHost: localhost" % path)
+    assert b" 200 " in raw(site, b"GET http://localhost%b HTTP/1.1\r\nHost: localhost" % path)
+
+
+def test_without_keys_a_host_is_named_and_a_page_is_our_own(site: Site) -> None:
+    assert b" 403 " in raw(site, b"GET /v1/models HTTP/1.0\r\nAccept: */*")
+    other = b"GET /v1/models HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: http://localhost:%d"
+    assert b" 200 " in raw(site, other % (site.port, site.port))
+    assert b" 403 " in raw(site, other % (site.port, 3000))
+    fetched = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: %b"
+    assert b" 200 " in raw(site, fetched % b"same-origin")
+    assert b" 403 " in raw(site, fetched % b"same-site")

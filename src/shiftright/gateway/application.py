@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from shiftright.core.loopback import hostname, is_loopback
+from shiftright.core.loopback import hostname, is_loopback, same_origin
 from shiftright.errors import Error
 from shiftright.gateway import asgi, body, features
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.passing import Endpoint, Passing
-from shiftright.gateway.refusal import Refusal
+from shiftright.gateway.refusal import Refusal, malformed
 from shiftright.gateway.routing import LONGEST_NAME, Route, Router
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
@@ -87,6 +87,11 @@ class Gateway:
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         path = scope.path
+        if _names_two_hosts(scope):
+            # what stands in front of this server may have looked at the other one
+            refusal = malformed("the request names more than one host")
+            proto.response_bytes(400, refusal.headers(), refusal.body("openai", ""))
+            return
         endpoint = _ENDPOINTS.get(path)
         self.active += 1
         try:
@@ -122,7 +127,7 @@ class Gateway:
         )
         caller: Caller | None = None
         try:
-            caller = self._caller(given, record)
+            caller = self._caller(given, scope, record)
             if endpoint.operation == "feature":
                 await self._list_or_call(endpoint.path, scope, proto, record, caller)
             else:
@@ -147,11 +152,11 @@ class Gateway:
             if caller is not None:
                 self.access.spend(caller, record.feature, record.charged_usd, record.held_usd)
 
-    def _caller(self, given: Mapping[str, str], record: Record) -> Caller:
+    def _caller(self, given: Mapping[str, str], scope: Any, record: Record) -> Caller:
         authorization = given.get("authorization", "")
         secret = authorization[7:] if authorization[:7].lower() == "bearer " else given.get("x-api-key")
         if not self.access.needs_key:
-            _refuse_strange_pages(given)
+            _refuse_strange_pages(given, given.get("host") or scope.authority or "")
         caller = self.access.caller(secret)
         record.ids = ids_of(given.get("traceparent"), self._feedback_key)
         record.key = caller.name
@@ -235,7 +240,7 @@ class Gateway:
         endpoint = Endpoint("openai", "other", scope.path)
         record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
         try:
-            self._caller(given, record)
+            self._caller(given, scope, record)
         except Refusal as refusal:
             _refuse(refusal, endpoint, proto, record)
             return
@@ -274,12 +279,17 @@ def _refuse_unpriced(route: Route) -> None:
             )  # fmt: skip
 
 
-def _refuse_strange_pages(given: Mapping[str, str]) -> None:
+def _names_two_hosts(scope: Any) -> bool:
+    hosts = scope.headers.get_all("host")
+    if scope.authority is None or not hosts:
+        return len(hosts) > 1
+    return len(hosts) > 1 or hosts[0].lower() != scope.authority.lower()
+
+
+def _refuse_strange_pages(given: Mapping[str, str], host: str) -> None:
     """Without keys a page in the user's browser could spend the user's money: it shows by its origin or its host."""
-    host = given.get("host", "localhost")
-    origin = given.get("origin")
-    foreign = origin is not None and not is_loopback(hostname(origin.partition("://")[2]))
-    if foreign or not is_loopback(hostname(host)):
+    ours = same_origin(given.get("sec-fetch-site"), given.get("origin"), host)
+    if not ours or not is_loopback(hostname(host)):
         raise Refusal(
             403, "not_allowed", "a server without keys answers to this machine only",
             hint="Make a key: shiftright key create NAME",
