@@ -223,3 +223,12 @@ def test_an_error_with_status_200_is_an_error(site: Site, provider: Provider, er
     again = httpx.post(site.url + "/v1/chat/completions", json=ASK, headers=cached)
     assert again.content == ANSWER
     assert site.spans(again.headers["x-trace-id"])[0].error is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_is_asked_for_as_it_can_be_read(site: Site, provider: Provider, stream: bool) -> None:
+    provider.plays = [whole(ANSWER)]
+    ask = ASK | {"stream": stream}
+    for _ in range(2):  # through each of the two clients
+        httpx.post(site.url + "/v1/chat/completions", json=ask, headers={"accept-encoding": "gzip, br"})
+    assert [each.headers["accept-encoding"] for each in provider.received] == ["identity"] * 2

@@ -170,6 +170,8 @@ def _request(
     assert provider is not None
     headers: Headers = [(name, value) for name, value in given.items() if name not in _NOT_PASSED_ON]
     headers.append(("content-type", "application/json"))
+    # an answer is read as it passes
+    headers.append(("accept-encoding", "identity"))
     headers.append(("traceparent", record.ids.traceparent))
     headers += credentials(provider, given if open_to_all else {})
     if provider.dialect == "anthropic" and "anthropic-version" not in given:

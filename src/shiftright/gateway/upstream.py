@@ -36,7 +36,8 @@ _FIRST_PAUSE_S = 0.25
 # About the moment, not about the request; 529 is Anthropic's "overloaded".
 _WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504, 529})
 THEIR_FAULT = frozenset({500, 502, 503, 504, 529})
-# What concerns the connection, or says in the name of this server what only it may say: its traces, cookies and CORS.
+# What concerns the connection, or says in the name of this server what only it may say: its traces, cookies and CORS,
+# and what browsers are to remember of it.
 _NOT_PASSED_BACK = frozenset(
     {
         "connection",
@@ -51,6 +52,9 @@ _NOT_PASSED_BACK = frozenset(
         "x-trace-id",
         "x-feedback-token",
         "set-cookie",
+        "clear-site-data",
+        "strict-transport-security",
+        "alt-svc",
     }
 )
 
