@@ -240,11 +240,11 @@ class Gateway:
         endpoint = Endpoint("openai", "other", scope.path)
         record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
         try:
-            self._caller(given, scope, record)
+            caller = self._caller(given, scope, record)
         except Refusal as refusal:
             _refuse(refusal, endpoint, proto, record)
             return
-        await ingest(scope, proto, self.intake)
+        await ingest(scope, proto, self.intake, caller.limits.features)
 
     async def _follow_contracts(self) -> None:
         while True:
