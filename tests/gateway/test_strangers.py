@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -115,3 +116,25 @@ def test_without_keys_a_host_is_named_and_a_page_is_our_own(site: Site) -> None:
     fetched = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: %b"
     assert b" 200 " in raw(site, fetched % b"same-origin")
     assert b" 403 " in raw(site, fetched % b"same-site")
+
+
+def test_who_has_no_key_does_not_fill_the_disk(start: Callable[..., Site]) -> None:
+    site = start(key="owner")
+    with httpx.Client(base_url=site.url) as client:
+        answers = [
+            client.get("/v1/models", headers={"authorization": "Bearer wrong"})
+            if number % 2
+            else client.post("/v1/chat/completions", json={"model": "openai:gpt-5"})
+            for number in range(70)
+        ]
+        known = client.get("/v1/models/nix", headers={"authorization": "Bearer owner"})
+    assert {answer.status_code for answer in answers} == {401}
+    assert all(answer.headers["x-trace-id"] for answer in answers)
+    # what has a key is traced as ever, and written after what came before
+    assert site.spans(known.headers["x-trace-id"])[0].name == "/v1/models/nix"
+    assert [len(site.telemetry.trace(answer.headers["x-trace-id"])) for answer in answers] == [1] * 60 + [
+        0
+    ] * 10
+    assert site.intake.untraced == 10
+    listing = site.telemetry.trace(answers[1].headers["x-trace-id"])[0]
+    assert (listing.operation, listing.name) == ("other", "/v1/models")

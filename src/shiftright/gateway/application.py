@@ -25,6 +25,7 @@ from shiftright.store.intake import Intake
 _log = logging.getLogger("shiftright.gateway")
 _WATCH_AFTER_S = 0.25
 _LOOK_EVERY_S = 1.0
+_STRANGERS_A_MINUTE = 60
 
 _ENDPOINTS = {
     "/v1/chat/completions": Endpoint("openai", "chat", "/chat/completions"),
@@ -64,6 +65,8 @@ class Gateway:
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls()
         self._tasks: list[asyncio.Task[None]] = []
+        self._strangers = 0
+        self._strangers_since = time.monotonic()
 
     async def start(self) -> None:
         await asyncio.to_thread(self.router.refresh)
@@ -117,7 +120,10 @@ class Gateway:
         """Any request of the data plane: whatever comes of it, there is an answer and a root span."""
         given = dict(scope.headers.items())
         # the caller's own trace is continued once it is known who calls
-        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
+        operation = endpoint.operation
+        if operation == "feature" and not _calls_feature(endpoint.path, scope):
+            operation = "other"
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, operation)
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         watching: list[asyncio.Task[None]] = []
@@ -147,10 +153,24 @@ class Gateway:
             timer.cancel()
             for each in watching:
                 each.cancel()
-            if record.operation != "other" or record.error is not None:
+            if (record.operation != "other" or record.error is not None) and (
+                caller is not None or self._is_traced(record)
+            ):
                 self.intake.offer([record.row(), *record.children])
             if caller is not None:
                 self.access.spend(caller, record.feature, record.charged_usd, record.held_usd)
+
+    def _is_traced(self, record: Record) -> bool:
+        """Does a request that was refused at once leave a trace? Who has no key must not fill the disk."""
+        if record.key:
+            return True
+        now = time.monotonic()
+        if now - self._strangers_since >= 60:
+            self._strangers, self._strangers_since = 0, now
+        self._strangers += 1
+        if self._strangers > _STRANGERS_A_MINUTE:
+            self.intake.untraced += 1
+        return self._strangers <= _STRANGERS_A_MINUTE
 
     def _caller(self, given: Mapping[str, str], scope: Any, record: Record) -> Caller:
         authorization = given.get("authorization", "")
@@ -208,13 +228,12 @@ class Gateway:
         )
 
     async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
-        if path.startswith("/v1/features/") and scope.method == "POST":
+        if _calls_feature(path, scope):
             data = await body.read(scope, proto)
             await features.call(
                 path, scope, data, self.router, self.access, caller, self._calls, proto, record
             )
             return
-        record.operation = "other"
         if scope.method != "GET":
             raise Refusal(405, "method_not_allowed", f"{scope.method} is no method of {path}")
         found = await features.describe(path, scope, self.router, self._calls)
@@ -277,6 +296,10 @@ def _refuse_unpriced(route: Route) -> None:
                 hint="Ask it through a feature whose variant names its price, or remove the limit.",
                 final=True,
             )  # fmt: skip
+
+
+def _calls_feature(path: str, scope: Any) -> bool:
+    return scope.method == "POST" and path.startswith("/v1/features/")
 
 
 def _names_two_hosts(scope: Any) -> bool:

@@ -84,7 +84,7 @@ class Record(msgspec.Struct):
 
     def row(self) -> SpanRow:
         ids = self.ids
-        kept: dict[str, Any] = {names.URL_PATH: self.path, names.HTTP_STATUS: self.status}
+        kept: dict[str, Any] = {names.URL_PATH: self.path[:500], names.HTTP_STATUS: self.status}
         if self.asked:
             kept[names.REQUEST_MODEL] = self.asked
         if self.response_id:
@@ -105,6 +105,8 @@ class Record(msgspec.Struct):
         if self.first_byte_ns:
             kept[names.FIRST_CHUNK_S] = (self.first_byte_ns - self.start_ns) / 1e9
         name = self.feature or f"{self.operation} {self.model or self.asked}".rstrip()
+        if name == "other":
+            name = self.path
         return SpanRow(
             trace_id=ids.trace_id,
             span_id=ids.span_id,
