@@ -69,6 +69,11 @@ async def call(
     # known by now: what anybody may write into a path must not become the name of a feature, or of a budget
     record.feature, record.variant = spec.feature, variant.name
     access.allow(caller, spec.feature, "")
+    if access.limited(caller, spec.feature):
+        prices = router.route(f"{spec.feature}@{variant.name}").prices
+        held = max(price.expected(len(data), None) or 0.0 for price in prices)
+        access.hold(caller, spec.feature, held)
+        record.held_usd = held
     try:
         value = msgspec.json.decode(data)
         record.input = data.decode("utf-8")

@@ -69,6 +69,8 @@ def _metrics(site: Site) -> Iterator[str]:
     yield from _metric(
         "shiftright_spans_queued", "gauge", "Spans that wait to be written.", [({}, intake.queued)]
     )
+    words = "Requests refused without a known key that left no trace: there were too many."
+    yield from _metric("shiftright_refusals_untraced_total", "counter", words, [({}, intake.untraced)])
     yield from _watch(site)
     try:
         yield from _traffic(site)
