@@ -9,10 +9,10 @@ from contracts import case, check, scores, spec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftright.core.case import Case
+from shiftright.core.case import Case, digest_of
 from shiftright.core.spec import Clause
 from shiftright.core.verdict import Verdict
-from shiftright.decisions.contract import Frozen
+from shiftright.decisions.contract import Estimand, Frozen
 from shiftright.decisions.ledger import Book, Decision, Subject, open_decision
 from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
 from shiftright.decisions.order import arrange
@@ -88,6 +88,43 @@ def test_a_consumed_case_that_was_edited_is_another_question() -> None:
     assert again.verdict is None
     assert not again.resumed
     assert again.about.earlier == 1
+
+
+def renamed(cases: list[Case], number: int = 0) -> list[Case]:
+    """Other ids and names of groups, in another order of the file."""
+    return [
+        msgspec.structs.replace(c, id=digest_of(number, c.id), group=c.group and f"h{number}{c.group}")
+        for c in reversed(cases)
+    ]
+
+
+@pytest.mark.parametrize("estimand", ["population", "suite"])
+@pytest.mark.parametrize("verdict", [None, Verdict("fail", "no")])
+def test_a_renamed_case_is_the_same_case(estimand: Estimand, verdict: Verdict | None) -> None:
+    subject = msgspec.structs.replace(SUBJECT, estimand=estimand)
+    first = opened(CASES, Book(), subject)
+    book = book_of(first, 10, verdict)
+    for number in range(3):
+        again = opened(renamed(CASES, number), book, subject)
+        assert (again.row.id, again.verdict, again.about.earlier) == (first.row.id, verdict, 0)
+        order = [*again.order.done, *again.order.rest]
+        assert [s.case.digest for s in order] == [s.case.digest for s in first.order.rest]
+
+
+def test_harm_is_not_forgotten_when_cases_are_renamed() -> None:
+    refused = book_of(opened(CASES, Book()), 10, Verdict("fail", "no"))
+    newer = msgspec.structs.replace(SUBJECT, generation=1)
+    assert opened(renamed(CASES), refused, newer).about.refused is not None
+    other = msgspec.structs.replace(SUBJECT, candidate="other")
+    assert len(opened(renamed(CASES), refused, other).about.others) == 1
+
+
+def test_of_two_equal_cases_one_that_was_used_is_used_up() -> None:
+    twins = [case("x"), msgspec.structs.replace(case("x"), id="y")]
+    first = opened(twins, Book())
+    again = opened(renamed(twins), book_of(first, 1))
+    assert (again.resumed, len(again.order.done), len(again.order.rest)) == (True, 1, 1)
+    assert not opened(renamed(twins[:1]), book_of(first, 2)).resumed, "one of the two is gone"
 
 
 @pytest.mark.parametrize("field", ["clauses", "scorers", "candidate", "baseline"])
@@ -191,11 +228,19 @@ def test_order_keeps_groups_together_and_closes_each_once(seed: int, groups: lis
     closed = [s.unit for s in steps if s.closes]
     assert len(closed) == len(set(closed)) == len({s.unit for s in steps})
     assert arrange(list(reversed(cases)), seed=seed).rest == steps
+    others = arrange(renamed(cases), seed=seed).rest
+    assert [(s.case.digest, s.closes) for s in others] == [(s.case.digest, s.closes) for s in steps]
+
+
+def test_large_groups_do_not_come_first() -> None:
+    cases = [case(f"c{i}", group="large" if i < 30 else None) for i in range(60)]
+    places = [next(i for i, s in enumerate(arrange(cases, seed=k).rest) if s.case.group) for k in range(400)]
+    assert 12 < sum(places) / 400 < 18, "15 of the 30 others before it on average"
 
 
 def test_a_case_that_joins_a_consumed_group_is_left_out() -> None:
     cases = [case("a1", group="a"), case("b1", group="b"), case("a2", group="a")]
-    order = arrange(cases, seed=1, consumed=["a1"])
+    order = arrange(cases, seed=1, consumed=[ConsumedRow("d", 0, "a1", cases[0].digest)])
     assert order.skipped == ("a2",)
     assert [s.case.id for s in order.rest] == ["b1"]
 

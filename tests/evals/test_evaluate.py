@@ -341,9 +341,7 @@ def test_the_baseline_is_the_merge_base_when_none_is_named(tmp_path: Path) -> No
     git("add", "spec.yaml", "echo.py", "cases.jsonl")
     git("commit", "-m", "first")
     git("checkout", "-b", "change")
-    (project.folder / "echo.py").write_text(
-        "def echo(text: str) -> str:\n    return text if '1' in text else 'broken'\n"
-    )
+    (project.folder / "echo.py").write_text("def echo(text: str) -> str:\n    return 'broken'\n")
     broken = project.evaluate()
     assert (broken.baseline, broken.verdict.verdict, broken.verdict.merge) == ("merge-base", "fail", "no")
     (project.folder / "echo.py").write_text("def echo(text: str) -> str:\n    return str(text)\n")

@@ -60,7 +60,7 @@ def retrace(
     order = arrange(
         cases.values(),
         seed=decision.seed,
-        consumed=[row.case_id for row in consumed],
+        consumed=consumed,
         grouped=frozen.estimand == "population",
     )
     return _replayed(spec, frozen, consumed, order.done)
