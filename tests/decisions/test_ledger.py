@@ -206,6 +206,31 @@ def test_an_open_decision_never_comes_back_beside_a_decided_one_of_its_number() 
         assert opened(CASES, both).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Verdict("fail", "no"), Verdict("fail", "yes")),
+        (Verdict("fail", "yes"), Verdict("pass", "yes")),
+        (Verdict("inconclusive", "yes"), Verdict("pass", "yes")),
+        (Verdict("inconclusive", "yes"), None),
+    ],
+)
+def test_of_two_branches_decisions_the_worse_holds(one: Verdict, other: Verdict | None) -> None:
+    ours, theirs = (opened(CASES, Book()) for _ in range(2))
+    theirs = msgspec.structs.replace(theirs, row=msgspec.structs.replace(theirs.row, id="d-z"))
+    rows = (*book_of(ours, 10, one).rows, *book_of(theirs, 20, other).rows)
+    for book in (Book(rows), Book(rows[::-1])):
+        assert opened(CASES, book).row.id == ours.row.id
+
+
+def test_of_two_open_decisions_the_further_goes_on() -> None:
+    ours, theirs = (opened(CASES, Book()) for _ in range(2))
+    theirs = msgspec.structs.replace(theirs, row=msgspec.structs.replace(theirs.row, id="d-z"))
+    rows = (*book_of(ours, 20).rows, *book_of(theirs, 10).rows)
+    for book in (Book(rows), Book(rows[::-1])):
+        assert opened(CASES, book).row.id == ours.row.id
+
+
 def test_harm_to_the_population_is_harm_in_suite_mode_and_not_the_other_way_round() -> None:
     suite = msgspec.structs.replace(SUBJECT, estimand="suite")
     refused = book_of(opened(CASES, Book()), 10, Verdict("fail", "no"))

@@ -109,9 +109,9 @@ class Lineage:
         return self.keeps(consumed) and not self.outgrown(row, consumed)
 
     def latest(self, entries: Iterable[Entry]) -> Entry | None:
-        """The one to continue. Where edits went back and forth several have one number: decided stays decided."""
-        ours = (entry for entry in entries if self.continues(entry))
-        return max(ours, key=lambda entry: (entry[0].attempt, entry[0].decided), default=None)
+        """The one to continue. Where edits went back and forth, or branches were merged, several have one number:
+        decided stays decided, the worse of two verdicts holds, and of two open ones the further goes on."""
+        return max((entry for entry in entries if self.continues(entry)), key=_standing, default=None)
 
     def keeps(self, consumed: Iterable[ConsumedRow]) -> bool:
         """Is every case it has used still there, unchanged? By what it holds: another id is no other case."""
@@ -128,6 +128,13 @@ class Lineage:
         to_come = arrange(self._cases, seed=row.seed, consumed=consumed).rest
         sizes = unit_sizes(step.case for step in to_come)
         return bool(max(sizes, default=1) > row.frozen.get("largest_unit", 1))
+
+
+def _standing(entry: Entry) -> tuple[int, bool, bool, int, int, str]:
+    row, consumed = entry
+    merge, verdict = (row.verdict.merge, row.verdict.verdict) if row.verdict else ("yes", "pass")
+    worse = ("pass", "inconclusive", "fail").index(verdict)
+    return row.attempt, row.decided, merge == "no", worse, len(consumed), row.id
 
 
 def open_decision(
@@ -163,7 +170,8 @@ def open_decision(
         return _reopen(latest, cases, about)
     attempt = newest + 1 if another and known else newest
     cases_digest = latest[0].parts["lineage"] if latest and another else lineage.digest
-    key = digest_of(subject.stem, cases_digest, subject.generation)
+    # two that begin it at once know of the same ones: one key, of which the records take the first
+    key = digest_of(subject.stem, cases_digest, subject.generation, sorted(row.id for row, _ in known))
     seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()
     row = DecisionRow(

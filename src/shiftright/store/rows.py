@@ -75,8 +75,8 @@ class RunCase(msgspec.Struct, frozen=True, gc=False):
 class DecisionRow(msgspec.Struct, frozen=True):
     """One attempt at one decision in the ledger.
 
-    ``key`` digests ``parts`` (what is decided: feature code, clauses, variant, baseline, dataset lineage,
-    estimand); ``attempt`` counts from 1. ``frozen`` is what was fixed at the first call (baseline scores,
+    ``parts`` are what is decided (feature code, clauses, variant, baseline, dataset lineage, estimand); ``attempt``
+    counts from 1. Two rows of one ``key`` and attempt would be one decision begun twice at the same time. ``frozen`` is what was fixed at the first call (baseline scores,
     planning sample, K). ``id`` comes from ``records.ledger.new_id()``.
     """
 
