@@ -61,9 +61,7 @@ def test_the_same_question_continues_where_it_stopped() -> None:
     again = opened(CASES, book_of(first, 10))
     assert again.resumed
     assert again.row.id == first.row.id
-    assert [s.case.id for s in (*again.order.done, *again.order.rest)] == [
-        s.case.id for s in first.order.rest
-    ]
+    assert [*again.order.done, *(s.case for s in again.order.rest)] == [s.case for s in first.order.rest]
 
 
 def test_a_decided_question_gives_its_verdict_whatever_is_added() -> None:
@@ -77,7 +75,7 @@ def test_added_cases_append_and_consumed_ones_keep_their_place() -> None:
     first = opened(CASES, Book())
     more = [case(f"new{i}") for i in range(20)] + CASES
     again = opened(more, book_of(first, 10))
-    assert [s.case.id for s in again.order.done] == [s.case.id for s in first.order.rest[:10]]
+    assert [c.id for c in again.order.done] == [s.case.id for s in first.order.rest[:10]]
     assert len(again.order.rest) == 60
 
 
@@ -107,8 +105,8 @@ def test_a_renamed_case_is_the_same_case(estimand: Estimand, verdict: Verdict | 
     for number in range(3):
         again = opened(renamed(CASES, number), book, subject)
         assert (again.row.id, again.verdict, again.about.earlier) == (first.row.id, verdict, 0)
-        order = [*again.order.done, *again.order.rest]
-        assert [s.case.digest for s in order] == [s.case.digest for s in first.order.rest]
+        order = [*again.order.done, *(s.case for s in again.order.rest)]
+        assert [c.digest for c in order] == [s.case.digest for s in first.order.rest]
 
 
 def test_harm_is_not_forgotten_when_cases_are_renamed() -> None:

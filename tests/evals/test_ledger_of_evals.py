@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from projects import SPEC, Project
+import pytest
+from projects import Project
 
 from shiftright.evals.history import LOCK_NAME
 
@@ -50,3 +52,29 @@ def test_groups_may_be_named_while_a_decision_is_open(tmp_path: Path) -> None:
     run = project.evaluate("worse")
     assert run.verdict.checks[0].n <= 40
     assert any("groups of up to 10 cases have been added" in note for note in run.notes)
+
+
+REGROUPED = [
+    lambda i: None,
+    lambda i: "one",
+    lambda i: f"h{i % 80}",
+    lambda i: f"renamed {i // 5}",
+    lambda i: f"pair {i // 2}",
+]
+
+
+@pytest.mark.parametrize("group", REGROUPED)
+@pytest.mark.parametrize("calls", [None, 60])
+def test_used_cases_stay_in_the_groups_they_were_used_in(
+    tmp_path: Path, group: Callable[[int], str | None], calls: int | None
+) -> None:
+    project = Project(tmp_path, cases=0)
+    project.write_cases([Project.case(i, group=f"g{i // 5}") for i in range(400)])
+    first = project.evaluate("worse", max_calls=calls)
+    project.write_cases([Project.case(i, group=group(i)) for i in range(400)])
+    again = project.evaluate("worse", max_calls=calls and 0)
+    assert again.verdict.checks == first.verdict.checks
+    assert again.stored or calls
+    project.forget_records()
+    assert project.evaluate("worse", max_calls=calls and 0).verdict.checks == first.verdict.checks
+    assert project.evaluate("worse").attempt == 1

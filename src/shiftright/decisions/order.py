@@ -23,10 +23,10 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """``done``: consumed cases as recorded; ``rest``: what follows; ``skipped``: cases that joined a group which has
-    already been consumed, and so cannot be an independent unit any more."""
+    """``done``: consumed cases as they are now, in the order recorded; ``rest``: what follows; ``skipped``: cases that
+    joined a group which has already been consumed, and so cannot be an independent unit any more."""
 
-    done: tuple[Step, ...]
+    done: tuple[Case, ...]
     rest: tuple[Step, ...]
     skipped: tuple[str, ...] = ()
 
@@ -42,8 +42,8 @@ def arrange(
     ranked = _ranked(cases, seed, grouped=grouped)
     if not consumed:
         return Order((), tuple(_steps(ranked, grouped=grouped)))
-    done = _steps(_again(ranked, consumed), grouped=grouped)
-    ids, units = {step.case.id for step in done}, {step.unit for step in done}
+    done = _again(ranked, consumed)
+    ids, units = {case.id for case in done}, {_unit_of(case, grouped=grouped) for case in done}
     rest, skipped = [], []
     for case in ranked:
         if case.id in ids:

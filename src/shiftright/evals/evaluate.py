@@ -120,7 +120,7 @@ class GateRun:
         self.must_digest = target.must.digest if target.must else None
         self.frozen = self._with_added_cases()
         self.consumed: list[ConsumedRow] = list(decision.consumed)
-        self._steps = (*decision.order.done, *decision.order.rest)
+        self._available = len(decision.consumed) + len(decision.order.rest)
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
         self._judges: tuple[str, ...] = ()
@@ -229,7 +229,7 @@ class GateRun:
 
     def _enter(self, cases: Sequence[CaseScores]) -> int:
         """Use whole groups until the contract is settled; how many cases were used."""
-        last = len(cases) if len(self.consumed) + len(cases) < len(self._steps) else _last_group(cases)
+        last = len(cases) if len(self.consumed) + len(cases) < self._available else _last_group(cases)
         # to run out of cases is a common end: the last group goes in by itself, so that nothing is replayed for it
         self.contract.add(cases[:last])
         if self.contract.settled:
@@ -263,11 +263,7 @@ class GateRun:
 
     def _replayed(self, consumed: Sequence[ConsumedRow]) -> ContractTest:
         contract = ContractTest(self.target.spec, self.frozen)
-        cases = [
-            CaseScores(row.case_id, row.candidate, row.baseline, step.unit, step.closes)
-            for row, step in zip(consumed, self._steps, strict=False)
-        ]
-        contract.replay(cases, self.frozen.raises)
+        contract.replay([CaseScores.of(row) for row in consumed], self.frozen.raises)
         return contract
 
     def _with_added_cases(self) -> Frozen:
@@ -309,7 +305,7 @@ class GateRun:
             )
 
     def _as_it_stands(self, note: str | None) -> Verdict:
-        complete = self.contract.settled or len(self.consumed) == len(self._steps)
+        complete = self.contract.settled or len(self.consumed) == self._available
         if self.decision.verdict is None:
             return self.contract.verdict(complete=complete, note=note)
         # decided before on the gate; only the must cases are new
@@ -352,7 +348,7 @@ class GateRun:
         self.progress.step(
             Standing(
                 len(self.consumed),
-                len(self._steps),
+                self._available,
                 execution.calls,
                 execution.tally.cost_usd,
                 open_checks,

@@ -76,7 +76,7 @@ def gather(run_id: str, settings: Settings, records: Records) -> RunReport:
     values = _baseline_values(decision, records)
     cases = list(views(rows, known, answers, values, spec))
     verdict = run.verdict
-    retraced = retrace(decision, spec, known.get("gate", {}), records)
+    retraced = retrace(decision, spec, records)
     calls = Calls(run.made, run.baseline_made, run.cached, retraced.fixed_sample, retraced.limit)
     return RunReport(
         run=run,
