@@ -12,7 +12,7 @@ from shiftright.decisions.contract import ContractTest, Estimand, Frozen
 from shiftright.decisions.ledger import Decision, open_decision
 from shiftright.decisions.order import arrange, unit_sizes
 from shiftright.decisions.units import CaseScores
-from shiftright.errors import BaselineStale, CapReached, DatasetChanged, StoreError
+from shiftright.errors import BaselineStale, CapReached, DatasetChanged, StoreError, UsageError
 from shiftright.evals import accounting, notes
 from shiftright.evals.execution import Execution
 from shiftright.evals.freeze import freeze
@@ -20,7 +20,7 @@ from shiftright.evals.history import History
 from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
-from shiftright.evals.target import Target, resolve
+from shiftright.evals.target import Side, Target, resolve
 from shiftright.evals.troubles import Held, Troubles, outage, unanswered
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
@@ -79,6 +79,8 @@ def _open(
     book = history.book(target.spec.feature)
 
     def begin(attempt: int, seed: int) -> Frozen:
+        first = accounting.first_unused_repeat(book.of(subject.stem), attempt)
+        _require_recorded(target.candidate, range(first, first + options.repeats))
         return freeze(
             target.spec,
             target.gate.cases,
@@ -88,7 +90,7 @@ def _open(
             reruns=known_reruns(target, records),
             baseline_repeats=accounting.baseline_repeats(target, book, records),
             repeats=options.repeats,
-            first_repeat=accounting.first_unused_repeat(book.of(subject.stem), attempt),
+            first_repeat=first,
         )
 
     return open_decision(
@@ -101,6 +103,20 @@ def _open(
         freeze=begin,
         another=another,
     )
+
+
+def _require_recorded(candidate: Side, repeats: range) -> None:
+    """
+    Raises:
+        UsageError: for a recording without the answers that a decision is to use.
+    """
+    recorded = candidate.feature.repeats
+    missing = [] if recorded is None else [str(repeat) for repeat in repeats if repeat not in recorded]
+    if missing:
+        raise UsageError(
+            f"{candidate.name} is a recording without answers of repeat {', '.join(missing)}",
+            hint=f'Record every case once more with "repeat": {missing[0]}: no answer serves two attempts.',
+        )
 
 
 class GateRun:
