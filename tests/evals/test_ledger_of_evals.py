@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from projects import Project
+from projects import SPEC, Project
 
+from shiftright.errors import StoreError
 from shiftright.evals.history import LOCK_NAME
+from shiftright.evals.options import Options
+from shiftright.evals.planning import plan_feature
 
 RANDOM = """\
 import random
@@ -78,3 +84,89 @@ def test_used_cases_stay_in_the_groups_they_were_used_in(
     project.forget_records()
     assert project.evaluate("worse", max_calls=calls and 0).verdict.checks == first.verdict.checks
     assert project.evaluate("worse").attempt == 1
+
+
+def edited(project: Project, change: Callable[[dict[str, Any]], object]) -> None:
+    """The lock with its decision changed by hand, on a machine that has no records of it."""
+    lock = project.folder / LOCK_NAME
+    lines = lock.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if '"kind":"decision"' in line)
+    entry = json.loads(lines[at])
+    change(entry)
+    lines[at] = json.dumps(entry)
+    lock.write_text("\n".join(lines))
+    project.forget_records()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("alpha", 0.9),
+        ("beta", 0.9),
+        ("red", 1e-9),
+        ("bad", -0.9),
+        ("good", 0.5),
+        ("low", -0.5),
+        ("high", 0.5),
+    ],
+)
+@pytest.mark.parametrize("calls", [None, 60])
+def test_a_test_that_was_edited_in_the_lock_is_refused(
+    tmp_path: Path, name: str, value: float, calls: int | None
+) -> None:
+    project = Project(tmp_path)
+    project.evaluate("worse", max_calls=calls)
+    edited(project, lambda entry: entry["row"]["frozen"]["clauses"][0].update({name: value}))
+    with pytest.raises(StoreError, match=f"right is tested with {name} {value}") as refused:
+        project.evaluate("worse")
+    assert refused.value.file == str(project.folder / LOCK_NAME)
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        "at_least: 70%",
+        "at_most: 90%",
+        "at_least: 50%, comfortable: 80%",
+        "min_gain: 5 points",
+        "max_drop: 3 points",
+    ],
+)
+def test_a_test_that_nobody_edited_goes_on(tmp_path: Path, checks: str) -> None:
+    project = Project(
+        tmp_path,
+        spec=SPEC.replace("max_drop: 10 points", checks).replace(
+            "cases: cases.jsonl", "cases: {gate: cases.jsonl, dev: dev.jsonl}"
+        ),
+    )
+    project.write_cases([Project.case(i) for i in range(1000, 1060)], "dev.jsonl")
+    with project.records() as records:
+        asyncio.run(plan_feature("echo", project.settings, records, Options(variant="same")))
+    project.evaluate("same", max_calls=20)
+    project.forget_records()
+    project.evaluate("same", max_calls=20)
+    assert project.evaluate("same", new_decision=True).attempt == 2
+    project.forget_records()
+    assert project.evaluate("same").attempt == 2
+
+
+IMPOSSIBLE = {
+    "used a case twice": lambda e: e["consumed"].__setitem__(1, {**e["consumed"][0], "position": 1}),
+    "are not 0, 1, 2": lambda e: e["consumed"].reverse(),
+    "positions": lambda e: e["consumed"].pop(2),
+    "outside of its scale": lambda e: e["consumed"][0].update(candidate={"right": [5.0]}),
+    "right outside": lambda e: e["consumed"][0].update(baseline={"right": [-0.1]}),
+    "decided without a verdict": lambda e: e["row"].update(decided=True),
+    "last group": lambda e: e["consumed"][-1].update(closes=False),
+}
+
+
+@pytest.mark.parametrize("says", IMPOSSIBLE)
+def test_what_no_eval_writes_is_refused_with_its_line(tmp_path: Path, says: str) -> None:
+    project = Project(tmp_path)
+    project.evaluate("same", max_calls=40)
+    edited(project, IMPOSSIBLE[says])
+    with pytest.raises(StoreError, match=says) as refused:
+        project.evaluate("same")
+    assert refused.value.file == str(project.folder / LOCK_NAME)
+    assert refused.value.line

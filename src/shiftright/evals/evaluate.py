@@ -15,7 +15,7 @@ from shiftright.decisions.units import CaseScores
 from shiftright.errors import BaselineStale, CapReached, DatasetChanged, StoreError, UsageError
 from shiftright.evals import accounting, notes
 from shiftright.evals.execution import Execution
-from shiftright.evals.freeze import freeze
+from shiftright.evals.freeze import differs, freeze
 from shiftright.evals.history import History
 from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
@@ -93,7 +93,7 @@ def _open(
             first_repeat=first,
         )
 
-    return open_decision(
+    decision = open_decision(
         subject,
         target.candidate.name,
         target.baseline.name if target.baseline else None,
@@ -103,6 +103,13 @@ def _open(
         freeze=begin,
         another=another,
     )
+    if decision.resumed and (wrong := differs(target.spec, decision)):
+        raise StoreError(
+            f"decision {decision.row.id}: {wrong}",
+            file=history.path,
+            hint="The file was edited. Restore it: git checkout shiftright.lock",
+        )
+    return decision
 
 
 def _require_recorded(candidate: Side, repeats: range) -> None:
