@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from projects import SPEC, Project
 
-from shiftright.errors import StoreError
+from shiftright.errors import StoreError, UsageError
 from shiftright.evals.history import LOCK_NAME
 from shiftright.evals.options import Options
 from shiftright.evals.planning import plan_feature
+from shiftright.evals.report.gather import gather
+from shiftright.evals.report.markdown import to_markdown
 
 RANDOM = """\
 import random
@@ -84,6 +86,29 @@ def test_used_cases_stay_in_the_groups_they_were_used_in(
     project.forget_records()
     assert project.evaluate("worse", max_calls=calls and 0).verdict.checks == first.verdict.checks
     assert project.evaluate("worse").attempt == 1
+
+
+@pytest.mark.parametrize(("variant", "cases"), [("worse", 400), ("same", 40)])
+def test_a_verdict_of_another_machine_is_shown_from_the_lock(
+    tmp_path: Path, variant: str, cases: int
+) -> None:
+    project = Project(tmp_path, cases=cases)
+    made = project.evaluate(variant)
+    project.forget_records()
+    stored = project.evaluate(variant)
+    assert (stored.stored, stored.verdict.checks) == (True, made.verdict.checks)
+    with project.records() as records:
+        for name in (stored.run_id, stored.run_id[:-2]):
+            report = gather(name, project.settings, records)
+            assert report.verdict is not None
+            assert (report.verdict.verdict, report.rows) == (made.verdict.verdict, made.verdict.checks)
+            assert report.evidence[0].points[-1][0] == made.verdict.checks[0].n
+            assert report.command == f"shiftright eval echo --variant {variant}"
+        text = to_markdown(report)
+        with pytest.raises(UsageError):
+            gather("d-nothing", project.settings, records)
+    assert f"**{made.verdict.verdict}**" in text
+    assert "decided on another machine" in text
 
 
 def edited(project: Project, change: Callable[[dict[str, Any]], object]) -> None:

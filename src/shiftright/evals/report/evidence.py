@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from shiftright.core.spec import Spec
+from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import ContractTest, Frozen
 from shiftright.decisions.units import CaseScores
 from shiftright.evals.accounting import yardsticks
-from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
 MOST_POINTS = 120
@@ -33,11 +35,10 @@ class Retraced(msgspec.Struct, frozen=True):
     limit: float | None = None
 
 
-def retrace(decision: DecisionRow | None, spec: Spec | None, records: Records) -> Retraced:
+def retrace(decision: DecisionRow | None, consumed: Sequence[ConsumedRow], spec: Spec | None) -> Retraced:
     """Nothing where there was no decision, or where the contract is not there any more."""
     if decision is None or spec is None:
         return Retraced()
-    consumed = records.ledger.consumed(decision.id)
     if not consumed:
         return Retraced()
     try:
@@ -52,7 +53,19 @@ def retrace(decision: DecisionRow | None, spec: Spec | None, records: Records) -
     return _replayed(spec, frozen, consumed)
 
 
-def _replayed(spec: Spec, frozen: Frozen, consumed: list[ConsumedRow]) -> Retraced:
+def standing(
+    decision: DecisionRow, consumed: Sequence[ConsumedRow], spec: Spec, *, complete: bool
+) -> Verdict | None:
+    """The verdict as it stands on what was used; None where that cannot be said: nothing used, or another contract."""
+    if not consumed or decision.parts.get("clauses") != spec.digest:
+        return None
+    frozen = msgspec.convert(decision.frozen, Frozen)
+    contract = ContractTest(spec, frozen)
+    contract.replay([CaseScores.of(row) for row in consumed], frozen.raises)
+    return contract.verdict(complete=complete)
+
+
+def _replayed(spec: Spec, frozen: Frozen, consumed: Sequence[ConsumedRow]) -> Retraced:
     contract = ContractTest(spec, frozen)
     scores = [CaseScores.of(row) for row in consumed]
     stride = max(1, -(-len(scores) // MOST_POINTS))
