@@ -39,10 +39,10 @@ def digest(loaded: LoadedFeature) -> str:
     """Identity of the code and configuration behind a loaded feature.
 
     It covers the variant's settings and run, the content of files the settings name, and the code: the files
-    matched by the contract's ``touches``, else those in its folder, the modules the feature imports from the
-    project, and files their text names, except those they only write. Not cases, the contract itself, or what only
-    other variants name; not the Python or library versions. Independent of where the project lies and of the
-    variant's name.
+    matched by the contract's ``touches``, else the modules the feature imports from the project, files their text
+    names, except those they only write, and the code in the contract's folder that they could reach by a name. Not
+    cases, the contract itself, or what only other variants name; not the Python or library versions. Independent of
+    where the project lies and of the variant's name.
     """
     spec, variant = loaded.spec, loaded.variant
     run = run_of(spec, variant)
@@ -75,7 +75,8 @@ def files(spec: Spec, variant: Variant, kind: str, module: str | None) -> set[Pa
     code = set(_folder(root))
     if module is not None:
         traced = sources.trace(module, spec.root)
-        return own | ((code - others) | traced.modules | traced.named) - apart
+        used = {path for path in code - others if traced.may_use(path)}
+        return own | (used | traced.modules | traced.named) - apart
     return own | (code - others - apart) | set(_words(spec, variant, root)) - apart
 
 
