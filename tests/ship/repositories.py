@@ -27,8 +27,11 @@ checks:
   right: {score: exact, max_drop: 5 points}
 """
 
-# A prompt with "quickly" costs every third answer. Calls are counted beside the repository.
+# A prompt with "quickly" costs every third answer. Calls are counted beside the repository; the code does not say where:
+# the order of the cases, and so a close verdict, depends on the code.
+CALLS = "ECHO_CALLS"
 CODE = """\
+import os
 from pathlib import Path
 
 from shiftright import variant
@@ -40,7 +43,7 @@ HERE = Path(__file__).parent
 
 def echo(text: str) -> str:
     settings = variant("echo")
-    with open("CALLS", "a") as calls:
+    with open(os.environ["ECHO_CALLS"], "a") as calls:
         calls.write(f"{settings.name}\\n")
     hasty = "quickly" in (HERE / settings["prompt"]).read_text()
     number = int(text.split()[1])
@@ -64,7 +67,7 @@ class Repository:
         folder.mkdir(parents=True)
         texts = {
             "spec.yaml": spec,
-            "echo.py": CODE.replace("CALLS", str(counted)),
+            "echo.py": CODE,
             "shared.py": 'WRONG = "wrong"\n',
             "prompt.md": "Say it back.",
             "other.md": "Say it back again.",

@@ -103,6 +103,7 @@ def test_a_refusal_that_is_taken_out_of_the_lock_still_refuses(
 
 
 DICE = """\
+import os
 import random
 
 from shiftright import variant
@@ -110,7 +111,7 @@ from shiftright import variant
 
 def echo(text: str) -> str:
     variant("echo")
-    with open("CALLS", "a") as calls:
+    with open(os.environ["ECHO_CALLS"], "a") as calls:
         calls.write("call\\n")
     return text if random.random() > SHARE else "wrong"
 """
@@ -118,11 +119,10 @@ def echo(text: str) -> str:
 
 def test_who_is_unlucky_cannot_try_again(repository: Repository, tmp_path: Path) -> None:
     """Another job of the same pull request has what the CI's cache kept: the records, and no lock."""
-    code = DICE.replace("CALLS", str(repository.counted))
-    repository.commit("dice", **{"echo.py": code.replace("SHARE", "0.05"), "must.jsonl": rows(1, "m")})
+    repository.commit("dice", **{"echo.py": DICE.replace("SHARE", "0.05"), "must.jsonl": rows(1, "m")})
     spec = SPEC.replace("cases: {gate: gate.jsonl, must: must.jsonl}", "cases: gate.jsonl")
     repository.commit("no must cases", **{"spec.yaml": spec})
-    repository.branch("harm", **{"echo.py": code.replace("SHARE", "0.5")})
+    repository.branch("harm", **{"echo.py": DICE.replace("SHARE", "0.5")})
     first = repository.clone(tmp_path / "first")
     assert first.gate().merge == "no"
     second = repository.clone(tmp_path / "second")
