@@ -1,7 +1,8 @@
 """Decision mathematics: numbers in, a decision with a stated error rate out. Needs numpy alone."""
 
+from shiftright.stats.assignment import AssignmentTest
 from shiftright.stats.boundary import BoundaryTest, Decision
-from shiftright.stats.canary import AssignmentTest, CanaryDecision, CanaryTest
+from shiftright.stats.canary import CanaryDecision, CanaryTest
 from shiftright.stats.clusters import GroupedIncrements, clustered_standard_error, group_increments
 from shiftright.stats.confidence import mean_interval
 from shiftright.stats.costs import MeanCostTest, cost_increments

@@ -31,6 +31,7 @@ class PastLaw:
     def __init__(
         self, low: float, high: float, centre: float, planning: Array | None, weight: float = 20.0
     ) -> None:
+        self._ends = low, high
         self._mass: dict[float, float] = {low: _END_MASS}
         self._mass[high] = self._mass.get(high, 0.0) + _END_MASS
         if planning is not None and planning.size:
@@ -49,6 +50,27 @@ class PastLaw:
         mass = self._mass
         for x in xs:
             mass[x] = mass.get(x, 0.0) + 1.0
+
+    def fade(self, most: float) -> None:
+        """Forget until at most ``most`` cases' mass and about ``MAX_SUPPORT`` values are left; the ends stay in reach."""
+        size = len(self._mass)
+        values = np.fromiter(self._mass.keys(), np.float64, size)
+        masses = np.fromiter(self._mass.values(), np.float64, size)
+        if size > MAX_SUPPORT:
+            values, masses = summarise(values, masses)
+        masses *= min(1.0, most / float(masses.sum()))
+        self._mass = dict(zip(values.tolist(), masses.tolist(), strict=True))
+        for end in self._ends:
+            self._mass[end] = max(self._mass.get(end, 0.0), _END_MASS)
+
+    @property
+    def masses(self) -> list[tuple[float, float]]:
+        """(value, mass) pairs, in the order in which they came: to be stored, and set again."""
+        return list(self._mass.items())
+
+    @masses.setter
+    def masses(self, pairs: Iterable[tuple[float, float]]) -> None:
+        self._mass = dict(pairs)
 
     def summary(self) -> tuple[Array, Array]:
         """(values, probabilities), at most about ``MAX_SUPPORT`` of them."""
