@@ -1,0 +1,1 @@
+"""Shipping: releases, gates, rollouts. What reaches users, on which evidence."""
