@@ -15,11 +15,12 @@ RecordKind = Literal["release", "sign_off", "override", "promote", "back"]
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """What serves users under this digest, whatever the contract's files say later.
 
-    ``settings`` and ``run`` are the variant's; ``files`` holds the text of every file its settings name, by path
-    relative to the contract. ``code`` is the digest of code and settings together (``features.identity``), ``commit``
-    the git commit it was frozen at, "" outside of git. ``snapshot`` is the model version that the provider said it
-    answered with, None where it said none. ``contract`` is the contract's digest, ``checks`` and ``confidence`` its
-    clauses as data, so that a later contract can be told from a looser one.
+    ``settings`` and ``run`` are the variant's; ``files`` holds the text of the files its settings name, by the path
+    they give (large and binary ones stay where they are, and are known by ``code``). ``code`` is the digest of code and
+    settings together (``features.identity``), ``commit`` a git commit that has all of it, "" where none has.
+    ``snapshot`` is the model version that the provider said it answered with, None where it said none. ``contract`` is
+    the contract's digest; ``checks``, ``confidence``, ``splits`` (of the cases) and ``sign_off`` are what it asked
+    for, so that a later contract can be told from a looser one.
     """
 
     feature: str
@@ -33,6 +34,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     contract: str
     checks: tuple[dict[str, Any], ...]
     confidence: dict[str, float]
+    splits: tuple[str, ...] = ()
+    sign_off: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

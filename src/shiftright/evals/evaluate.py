@@ -45,7 +45,12 @@ async def evaluate(
     """
     options = options or Options()
     loaded = resolve(
-        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
+        feature,
+        settings.root,
+        settings.home,
+        variant=options.variant,
+        baseline=options.baseline,
+        base=options.base,
     )
     history, progress = History(settings.root, records), progress or Quiet()
     target = history.current(loaded)

@@ -85,9 +85,15 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def resolve(
-    name: str, root: Path, home: Path, *, variant: str | None = None, baseline: str | None = None
+    name: str,
+    root: Path,
+    home: Path,
+    *,
+    variant: str | None = None,
+    baseline: str | None = None,
+    base: str | None = None,
 ) -> Target:
-    """Find the feature, choose the sides, read the cases, build the scorers.
+    """Find the feature, choose the sides, read the cases, build the scorers. The options are ``Options``'.
 
     Raises:
         UsageError: for an unknown feature or variant.
@@ -104,13 +110,16 @@ def resolve(
     named = baseline or spec.baseline
     chosen = choose_variant(spec, variant, named)
     candidate = load_side(spec, chosen)
-    base = _baseline(spec, named, chosen.name, root, home)
+    if base is None:
+        other = _baseline(spec, named, chosen.name, root, home)
+    else:
+        other = _earlier(spec, baseline or chosen.name, root, home, base)
     built = {check.name: _scorer(check, spec, candidate) for check in spec.checks}
     must = spec.cases.get("must")
     return Target(
         spec=spec,
         candidate=candidate,
-        baseline=base,
+        baseline=other,
         gate=datasets.load(spec.cases["gate"]),
         must=datasets.load(must) if must else None,
         dev=spec.cases.get("dev"),
@@ -167,8 +176,15 @@ def _baseline(spec: Spec, name: str | None, candidate: str, root: Path, home: Pa
         return load_side(spec, _named(spec, name))
     if not needs_baseline(spec):
         return None
-    old = merge_base.checkout(spec, root, home)
-    side = load_side(old, _named(old, candidate))
+    return _earlier(spec, candidate, root, home)
+
+
+def _earlier(spec: Spec, variant: str, root: Path, home: Path, base: str | None = None) -> Side | None:
+    """The variant as it was at the merge-base; None where no clause compares."""
+    if not needs_baseline(spec):
+        return None
+    old = merge_base.checkout(spec, root, home, base)
+    side = load_side(old, _named(old, variant))
     return Side("merge-base", side.feature, side.digest)
 
 

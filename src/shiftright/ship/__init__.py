@@ -1,1 +1,1 @@
-"""Shipping: releases, gates, rollouts. What reaches users, on which evidence."""
+"""SHIP: what may be merged, released, and served to whom."""
