@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -36,6 +37,18 @@ _ENDPOINTS = {
 }
 
 
+class _Waiting:
+    """A request under way; ``watch`` waits for its client to go."""
+
+    __slots__ = ("proto", "since", "task", "watch")
+
+    def __init__(self, task: asyncio.Task[Any] | None, proto: Any) -> None:
+        self.task = task
+        self.proto = proto
+        self.since = time.monotonic()
+        self.watch: asyncio.Task[None] | None = None
+
+
 class Gateway:
     """One process's data plane. ``start`` before the first request, ``close`` after the last.
 
@@ -63,6 +76,7 @@ class Gateway:
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls()
+        self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -71,6 +85,7 @@ class Gateway:
         self._tasks = [
             asyncio.create_task(self.access.keep_current()),
             asyncio.create_task(self._follow_contracts()),
+            asyncio.create_task(self._watch_clients()),
         ]
         self._controlling = asyncio.create_task(self._start_control())
 
@@ -84,6 +99,7 @@ class Gateway:
             await lifespan.end()
         await self._calls.close()
         await self._upstreams.close()
+        gc.unfreeze()
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         path = scope.path
@@ -113,13 +129,8 @@ class Gateway:
         given = dict(scope.headers.items())
         # the caller's own trace is continued once it is known who calls
         record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
-        task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        watching: list[asyncio.Task[None]] = []
-        # Nearly every answer is there before it is worth a task to see whether its client still waits.
-        timer = loop.call_later(
-            _WATCH_AFTER_S, lambda: watching.append(loop.create_task(_watch(proto, task)))
-        )
+        waiting = _Waiting(asyncio.current_task(), proto)
+        self._waiting.add(waiting)
         caller: Caller | None = None
         try:
             caller = self._caller(given, record)
@@ -139,9 +150,9 @@ class Gateway:
                 failed = Refusal(500, "internal_error", f"the gateway failed ({type(error).__name__})")
                 _refuse(failed, endpoint, proto, record)
         finally:
-            timer.cancel()
-            for each in watching:
-                each.cancel()
+            self._waiting.discard(waiting)
+            if waiting.watch is not None:
+                waiting.watch.cancel()
             if record.operation != "other" or record.error is not None:
                 self.intake.offer([record.row(), *record.children])
             if caller is not None:
@@ -153,7 +164,8 @@ class Gateway:
         if not self.access.needs_key:
             _refuse_strange_pages(given)
         caller = self.access.caller(secret)
-        record.ids = ids_of(given.get("traceparent"), self._feedback_key)
+        if (parent := given.get("traceparent")) is not None:
+            record.ids = ids_of(parent, self._feedback_key)
         record.key = caller.name
         self.access.admit(caller)
         return caller
@@ -218,6 +230,8 @@ class Gateway:
         except Exception:  # noqa: BLE001 - told at once; what passes through goes on without pages
             _log.exception("API and pages could not be started")
             return None
+        # All that is imported by now stays: looking through it for garbage would stop requests for 50 ms.
+        gc.freeze()
         return lifespan
 
     async def _take_traces(self, scope: Any, proto: Any) -> None:
@@ -232,6 +246,16 @@ class Gateway:
             _refuse(refusal, endpoint, proto, record)
             return
         await ingest(scope, proto, self.intake)
+
+    async def _watch_clients(self) -> None:
+        """End the requests whose client has gone. Nearly every answer is there before it is worth a task, or only a
+        timer, of its own."""
+        while True:
+            await asyncio.sleep(_WATCH_AFTER_S)
+            latest = time.monotonic() - _WATCH_AFTER_S
+            for each in self._waiting:
+                if each.watch is None and each.since <= latest:
+                    each.watch = asyncio.create_task(_watch(each.proto, each.task))
 
     async def _follow_contracts(self) -> None:
         while True:

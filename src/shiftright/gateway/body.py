@@ -14,6 +14,8 @@ LARGEST_BYTES = 50_000_000
 
 # Inside a JSON text every quote is escaped, so this finds keys only (of any depth, or that end in "model").
 _TRIED = 20
+_NOBODY = b'"\\u0000"'
+"""A model nobody has: put in one place, it shows whether that place is the one that counts."""
 _CANDIDATE = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 
 
@@ -100,20 +102,18 @@ def with_model(body: bytes, model: str) -> bytes:
             raise malformed(f"the body cannot be read: {cause}") from None
         if sum(key == "model" for key, _ in keys) > 1:
             raise malformed("`model` is there twice")
-    # the key stands before or after the messages: nearest to an end first, and not through thousands of deeper ones
-    places.sort(key=lambda place: min(place.start(), len(body) - place.end()))
+        # the key stands before or after the messages: nearest to an end first, and not through thousands of deeper ones
+        places.sort(key=lambda place: min(place.start(), len(body) - place.end()))
     for place in places[:_TRIED]:
-        changed = body[: place.start(1)] + value + body[place.end(1) :]
         if len(places) == 1 and place[1] == value:
             return body
-        if _model.decode(changed).model == model and _model.decode(_without(body, place)).model != model:
-            return changed
+        if _model.decode(_with(body, place, _NOBODY)).model == "\0":
+            return _with(body, place, value)
     raise malformed("`model` has to be a plain key with a text")
 
 
-def _without(body: bytes, place: re.Match[bytes]) -> bytes:
-    """The body with a model nobody has at this place: it shows whether the place is the one that counts."""
-    return body[: place.start(1)] + b'"\\u0000"' + body[place.end(1) :]
+def _with(body: bytes, place: re.Match[bytes], value: bytes) -> bytes:
+    return body[: place.start(1)] + value + body[place.end(1) :]
 
 
 def with_parameters(body: bytes, asked: Asked, parameters: dict[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ TEXT_WINDOW_NS = 24 * sql.HOUR_NS
 _FOREVER_NS = 2**63 - 1
 _EXPORTED_AT_ONCE = 500
 _KEEP_RATIO = 0.9
+_REMEMBERED = 20_000
 _NOTHING = TraceFilter()
 
 
@@ -52,24 +53,31 @@ class DuckDBTelemetry:
     def _insert(self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> Sequence[SpanRow]:
         new = _without_repeats(spans)
         ids = columns.ids_of(new)
-        starts = [span.start_ns for span in new]
-        import numpy as np
-
-        cursor.register("incoming_ids", {**ids, "position": np.arange(len(new))})
-        there = {row[0] for row in cursor.execute(sql.STORED, [min(starts), max(starts)]).fetchall()}
-        cursor.unregister("incoming_ids")
-        if there:
+        if there := self._stored(cursor, new, ids):
             new = [span for position, span in enumerate(new) if position not in there]
             if not new:
                 return ()
             ids = columns.ids_of(new)
-        rows, parts = columns.span_columns(new, ids), columns.part_columns(new, ids)
         with _transaction(cursor):
-            cursor.register("incoming", rows)
-            cursor.execute(sql.insert("spans", sql.SPAN_COLUMNS))
-            cursor.register("incoming", parts)
-            cursor.execute(sql.insert("parts", sql.PART_COLUMNS))
+            # DuckDB finds ``incoming`` by its name: registering it takes as long as planning to read it
+            incoming = columns.span_columns(new, ids)
+            cursor.execute(sql.SAVE_SPANS)
+            incoming = columns.part_columns(new, ids)  # noqa: F841
+            cursor.execute(sql.SAVE_PARTS)
+        self._recent.add(max([span.start_ns for span in new]), ids["span"].tolist())
         return new
+
+    def _stored(
+        self, cursor: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow], ids: columns.Columns
+    ) -> set[int]:
+        """Positions of spans that are there already."""
+        import numpy as np
+
+        starts = [span.start_ns for span in spans]
+        if self._recent.has_none_of(min(starts), ids["span"].tolist()):
+            return set()
+        incoming = {**ids, "position": np.arange(len(spans))}  # noqa: F841
+        return {row[0] for row in cursor.execute(sql.STORED, [min(starts), max(starts)]).fetchall()}
 
     def traces(
         self, where: TraceFilter | None = None, *, limit: int = 50, cursor: str | None = None
@@ -228,6 +236,7 @@ class DuckDBTelemetry:
                 for statement in sql.SCHEMA:
                     connection.execute(statement)
                 row = connection.execute("SELECT number FROM version").fetchone()
+                newest = connection.execute(sql.NEWEST).fetchone()
             except BaseException:
                 connection.close()
                 raise
@@ -238,6 +247,7 @@ class DuckDBTelemetry:
                 file=self._path,
                 hint="Use that version, or move the file away to begin anew.",
             )
+        self._recent = _Recent(None if newest is None else newest[0])
         return connection
 
     @contextmanager
@@ -277,6 +287,28 @@ class DuckDBTelemetry:
             file=self._path,
             hint="See that the disk has room and the folder can be written.",
         )
+
+
+class _Recent:
+    """Ids of the newest spans: most writes need not look into the file whether their spans are there already.
+
+    Every span of the file that starts at ``_since_ns`` or later is among them; they are forgotten when they are many.
+    """
+
+    def __init__(self, newest_ns: int | None) -> None:
+        self._newest_ns = -(2**63) if newest_ns is None else newest_ns
+        self._since_ns = self._newest_ns + 1
+        self._ids: set[int] = set()
+
+    def has_none_of(self, earliest_ns: int, ids: list[int]) -> bool:
+        return earliest_ns >= self._since_ns and self._ids.isdisjoint(ids)
+
+    def add(self, newest_ns: int, ids: list[int]) -> None:
+        self._newest_ns = max(self._newest_ns, newest_ns)
+        self._ids.update(ids)
+        if len(self._ids) > _REMEMBERED:
+            self._ids.clear()
+            self._since_ns = self._newest_ns + 1
 
 
 @contextmanager

@@ -102,25 +102,21 @@ SCHEMA: Final = (
 )
 
 
-def insert(table: str, columns: dict[str, str]) -> str:
-    """From the registered columns ``incoming``; a cost that is not a number is one that is not known."""
-    taken = (
-        'CASE WHEN isnan("cost_usd") THEN NULL ELSE "cost_usd" END'
-        if (table, column) == ("spans", "cost_usd")
-        else f'"{column}"'
-        for column in columns
-    )
-    return f"INSERT INTO {table} SELECT {', '.join(taken)} FROM incoming"  # noqa: S608  constants
-
+SAVE_SPANS: Final = """
+INSERT INTO spans FROM (SELECT * REPLACE (nullif(cost_usd, 'nan'::DOUBLE) AS cost_usd) FROM incoming)
+"""
+"""From columns in the table's order, as the next; a cost that is not a number is one that is not known."""
+SAVE_PARTS: Final = "INSERT INTO parts FROM incoming"
 
 STORED: Final = """
-SELECT i.position FROM incoming_ids i SEMI JOIN (
+SELECT i.position FROM incoming i SEMI JOIN (
     SELECT trace_hi, trace_lo, span FROM spans WHERE start_ns BETWEEN ? AND ?
 ) s ON i.span = s.span AND i.trace_lo = s.trace_lo AND i.trace_hi = s.trace_hi
 """
 """Positions of incoming spans that are there already. A span that is sent again starts when it started, so only blocks
 of that time are read: no index over all ids is needed."""
 
+NEWEST: Final = "SELECT max(start_ns) FROM spans"
 BOUNDS: Final = "SELECT min(start_ns), max(start_ns) FROM parts"
 COUNT: Final = "SELECT count(*) FROM spans"
 

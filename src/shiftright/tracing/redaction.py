@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from operator import is_not
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,14 +32,20 @@ _COMPANY = "shiftright.yaml"
 
 
 class _Pattern(NamedTuple):
-    """A match has the character ``gate`` and one of ``signs`` (empty: not known): to look for a character costs a tenth
-    of looking for a sign, which costs a tenth of a match."""
+    """What is taken out: ``kind`` stands in its place where ``confirm`` agrees."""
 
     kind: str
-    gate: str
-    signs: tuple[str, ...]
     find: re.Pattern[str]
     confirm: Callable[[str], bool] | None = None
+
+
+class _Group(NamedTuple):
+    """Patterns of which none matches a text without the character ``gate``, nor one that ``screen`` says nothing of:
+    to look for a character costs a tenth of a screen, which costs a tenth of a match."""
+
+    gate: str
+    screen: Callable[[str], object]
+    patterns: tuple[_Pattern, ...]
 
 
 def _luhn(text: str) -> bool:
@@ -62,25 +68,40 @@ def _phone(text: str) -> bool:
 
 
 # A pattern that begins with its first characters is searched for by the fast loop of ``re``; what may not stand before
-# them is looked at afterwards.
+# them is looked at afterwards. Screens begin with the gate, which is one character, for the same reason.
 _SECRETS = (
-    # OpenAI, Anthropic, ours · GitHub · Slack · Stripe · Hugging Face · GitLab · npm
-    ("-", ("sk-",), r"sk-(?<![\w-]sk-)[A-Za-z0-9_-]{16,}+"),
-    ("_", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh(?<![\w-]gh)[pousr]_[A-Za-z0-9]{30,}+"),
-    ("_", ("github_pat_",), r"github_pat_(?<![\w-]github_pat_)[A-Za-z0-9_]{30,}+"),
-    ("-", ("xox",), r"xox(?<![\w-]xox)[abeoprs]-[A-Za-z0-9-]{10,}+"),
-    ("_", ("k_live_", "k_test_"), r"[rsp](?<![\w-].)k_(?:live|test)_[A-Za-z0-9]{16,}+"),
-    ("_", ("hf_",), r"hf_(?<![\w-]hf_)[A-Za-z0-9]{30,}+"),
-    ("-", ("glpat-",), r"glpat-(?<![\w-]glpat-)[A-Za-z0-9_-]{20,}+"),
-    ("_", ("npm_",), r"npm_(?<![\w-]npm_)[A-Za-z0-9]{30,}+"),
-    # Amazon · Google · JSON Web Tokens
-    ("A", ("AKIA", "ASIA"), r"A(?<![A-Za-z0-9]A)(?:KIA|SIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    ("A", ("AIza",), r"AIza(?<![\w-]AIza)[A-Za-z0-9_-]{35}(?![\w-])"),
-    ("J", ("eyJ",), r"eyJ(?<![\w-]eyJ)[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"),
-    # What follows the scheme of an Authorization header; name and password of a URL
-    ("", ("earer ", "EARER "), r"(?i:(?<=\bbearer ))[A-Za-z0-9._~+/=-]{16,}+"),
-    ("@", ("://",), r"(?<=://)[^\s/:@\"'\\]{0,100}+:[^\s/@\"'\\]{1,200}+(?=@)"),
+    # OpenAI, Anthropic, ours · Slack · GitLab
+    (
+        "-",
+        r"-(?:(?<=sk-)|(?<=xox.-)|(?<=glpat-))",
+        r"sk-(?<![\w-]sk-)[A-Za-z0-9_-]{16,}+",
+        r"xox(?<![\w-]xox)[abeoprs]-[A-Za-z0-9-]{10,}+",
+        r"glpat-(?<![\w-]glpat-)[A-Za-z0-9_-]{20,}+",
+    ),
+    # GitHub · Stripe · Hugging Face · npm
+    (
+        "_",
+        r"_(?:(?<=gh[pousr]_)|(?<=github_)pat_|(?<=[rsp]k_)(?:live|test)_|(?<=hf_)|(?<=npm_))",
+        r"gh(?<![\w-]gh)[pousr]_[A-Za-z0-9]{30,}+",
+        r"github_pat_(?<![\w-]github_pat_)[A-Za-z0-9_]{30,}+",
+        r"[rsp](?<![\w-].)k_(?:live|test)_[A-Za-z0-9]{16,}+",
+        r"hf_(?<![\w-]hf_)[A-Za-z0-9]{30,}+",
+        r"npm_(?<![\w-]npm_)[A-Za-z0-9]{30,}+",
+    ),
+    # Amazon · Google
+    (
+        "A",
+        r"A(?:[KS]IA|Iza)",
+        r"A(?<![A-Za-z0-9]A)(?:KIA|SIA)[A-Z0-9]{16}(?![A-Za-z0-9])",
+        r"AIza(?<![\w-]AIza)[A-Za-z0-9_-]{35}(?![\w-])",
+    ),
+    # JSON Web Tokens
+    ("J", r"J(?<=eyJ)", r"eyJ(?<![\w-]eyJ)[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"),
+    # Name and password of a URL
+    ("@", "://", r"(?<=://)[^\s/:@\"'\\]{0,100}+:[^\s/@\"'\\]{1,200}+(?=@)"),
 )
+# What follows the scheme of an Authorization header
+_BEARER = re.compile(r"(?i:(?<=\bbearer ))[A-Za-z0-9._~+/=-]{16,}+")
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
 _KEY_END = re.compile(r"-----END [A-Z ]{0,40}PRIVATE KEY-----")
 _SECRET_NAMES = re.compile(
@@ -88,49 +109,91 @@ _SECRET_NAMES = re.compile(
     r"access[_-]?token|refresh[_-]?token|client[_-]?secret)$"
 )
 """Attributes whose name says what their value is."""
-_NAME_ENDS = ('authorization"', 'cookie"', 'password"', 'passwd"', 'secret"', 'key"', 'token"')
+_NAMED = re.compile(
+    r'"(?=\s*+:)(?i:(?<=["._-]authorization")|(?<=["._-]cookie")|(?<=["._-]password")|(?<=["._-]passwd")'
+    r'|(?<=["._-]secret")|(?<=["._-]clientsecret")|(?<=["._-]api[_-]key")|(?<=["._-]apikey")'
+    r'|(?<=["._-]access[_-]token")|(?<=["._-]accesstoken")|(?<=["._-]refresh[_-]token")|(?<=["._-]refreshtoken"))'
+)
+"""The end of such a name in JSON."""
 _ESCAPES = re.compile(r"((?:\\++(?:u[0-9A-Fa-f]{4}|[nrtbf\"/])?)++)")
+# Escapes that say what one other character says; of a longer one a backslash is left.
+_SHORT_ESCAPES = (("\\n", "\n"), ('\\"', '"'), ("\\t", "\t"), ("\\r", "\r"), ("\\/", "/"))
 _JSON = '{["0123456789'
 _JSON_IN_TEXT = '{["'
 _DEEPEST = 4
 
+# Numbers are looked for in a copy of which digits are zeros and what people write between them is left out. A character
+# beyond ASCII may be a digit: it comes as a question mark and counts as one.
+_DIGITS = b"0123456789?"
+_ZEROS = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
+_SPACED = bytes.maketrans(_DIGITS + b". ", b"0" * len(_DIGITS) + b"--")
+_LETTERS = bytes.maketrans(_DIGITS + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0" * len(_DIGITS) + b"A" * 26)
+
+
+def _has_digits(text: str, count: int) -> bool:
+    return b"0" * count in text.encode("ascii", "replace").translate(_ZEROS, b" ().-/+")
+
+
+def _has_spaced(text: str) -> bool:
+    return b"000-000-0000" in text.encode("ascii", "replace").translate(_SPACED)
+
+
+def _has_country(text: str) -> bool:
+    return b"AA00" in text.encode("ascii", "replace").translate(_LETTERS)
+
+
+def _personal(
+    kind: str, gate: str, screen: Callable[[str], object], pattern: str, confirm: Callable[[str], bool]
+) -> _Group:
+    return _Group(gate, screen, (_Pattern(kind, re.compile(pattern), confirm),))
+
+
 # IBANs and cards before phone numbers, which look alike and are checked less
 _PERSONAL = (
-    _Pattern(
+    _personal(
         "iban",
         "",
-        (),
-        re.compile(
-            r"[A-Z](?<![A-Za-z0-9].)[A-Z]\d{2}"
-            r"(?:[A-Z0-9]{11,30}+|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)(?![A-Za-z0-9])"
-        ),
+        _has_country,
+        r"[A-Z](?<![A-Za-z0-9].)[A-Z]\d{2}"
+        r"(?:[A-Z0-9]{11,30}+|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)(?![A-Za-z0-9])",
         _iban,
     ),
-    _Pattern(
+    _personal(
         "card",
         "",
-        (),
-        re.compile(
-            r"[2-6](?<![\d.].)(?:\d{12,18}+|\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?"
-            r"|(?<=3)\d{3}([ -])\d{6}\2\d{5})(?!\d)"
-        ),
+        partial(_has_digits, count=13),
+        r"[2-6](?<![\d.].)(?:\d{12,18}+|\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?"
+        r"|(?<=3)\d{3}([ -])\d{6}\2\d{5})(?!\d)",
         _luhn,
     ),
-    _Pattern(
+    _personal(
         "phone",
-        "",
-        (),
-        re.compile(
-            r"[+(\d](?<![\w+].)(?:(?<=\+)\d{1,3}(?:[ ().\-/]{0,2}\d){6,13}"
-            r"|(?<=\()\d{3}\) ?\d{3}[-. ]\d{4}|(?<=\d)\d{2}[-. ]\d{3}[-. ]\d{4})(?!\d)"
-        ),
+        "+",
+        partial(_has_digits, count=8),
+        r"\+(?<![\w+].)\d{1,3}(?:[ ().\-/]{0,2}\d){6,13}(?!\d)",
         _phone,
     ),
+    _personal(
+        "phone", "(", partial(_has_digits, count=10), r"\((?<![\w+].)\d{3}\) ?\d{3}[-. ]\d{4}(?!\d)", _phone
+    ),
+    _personal("phone", "", _has_spaced, r"\d(?<![\w+].)\d{2}[-. ]\d{3}[-. ]\d{4}(?!\d)", _phone),
 )
-_ALWAYS = tuple(_Pattern("secret", gate, signs, re.compile(pattern)) for gate, signs, pattern in _SECRETS)
+
+
+def _secrets() -> Iterator[_Group]:
+    for gate, screen, *patterns in _SECRETS:
+        yield _Group(
+            gate, re.compile(screen).search, tuple(_Pattern("secret", re.compile(each)) for each in patterns)
+        )
+    yield _Group("", lambda text: "earer " in text or "EARER " in text, (_Pattern("secret", _BEARER),))
+
+
+_ALWAYS = tuple(_secrets())
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+%-"
 _DOMAIN = re.compile(r"[\w-]{1,63}+(?:\.[\w-]{1,63}+){1,8}+")
 _LONGEST_LOCAL = 64
+_SHORTEST = 5
+"""Characters of what is found at all: a@b.c."""
 _FIELDS = ("input", "output", "error", "name")
 
 
@@ -138,7 +201,7 @@ class Redaction:
     """Takes out secrets, and the kinds of ``use``: email, phone, card, iban."""
 
     def __init__(self, kinds: Iterable[str] = ()) -> None:
-        self._patterns: tuple[_Pattern, ...] = _ALWAYS
+        self._groups: tuple[_Group, ...] = _ALWAYS
         self._emails = False
         self.use(kinds)
 
@@ -152,7 +215,7 @@ class Redaction:
         if unknown := wanted - set(REDACTABLE):
             raise KeyError(min(unknown))
         self._emails = "email" in wanted
-        self._patterns = (*_ALWAYS, *(pattern for pattern in _PERSONAL if pattern.kind in wanted))
+        self._groups = (*_ALWAYS, *(group for group in _PERSONAL if group.patterns[0].kind in wanted))
 
     def prepare(self, spans: Sequence[SpanRow]) -> None:
         """Change the spans in place: their texts, and every text among their attributes."""
@@ -169,19 +232,15 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Plain text without what is not to be kept; the same object where there is nothing."""
+        if len(text) < _SHORTEST:
+            return text
         if "PRIVATE KEY-----" in text:
             text = _without_keys(text)
-        for pattern in self._patterns:
-            # no any(): a generator for each pattern takes longer than all the searches
-            if pattern.gate not in text:
-                continue
-            for sign in pattern.signs:
-                if sign in text:
-                    break
-            else:
-                if pattern.signs:
-                    continue
-            text = _replaced(pattern, text)
+        # no any(), here and below: a generator for each text takes longer than all the searches
+        for gate, screen, patterns in self._groups:
+            if gate in text and screen(text):
+                for pattern in patterns:
+                    text = _replaced(pattern, text)
         return _without_emails(text) if self._emails and "@" in text else text
 
     def who(self, text: str) -> str:
@@ -193,19 +252,29 @@ class Redaction:
 
         ``depth`` says in how many texts that are JSON themselves this one is.
         """
-        cleaned = self.text(text)
-        if cleaned is text and not _hides(text):
+        is_json = depth < _DEEPEST and text.lstrip()[:1] in (_JSON_IN_TEXT if depth else _JSON)
+        if not is_json and "\\" not in text:
+            return self.text(text)
+        plain = _unescaped(text)
+        if plain is not None and not self._suspects(plain):
             return text
-        if depth < _DEEPEST and text.lstrip()[:1] in (_JSON_IN_TEXT if depth else _JSON):
+        if is_json:
             try:
                 whole = msgspec.json.decode(text)
                 told = self._value(whole, depth + 1)
-                if told is whole and cleaned is text:
-                    return text
-                return msgspec.json.encode(told).decode()
+                return text if told is whole else msgspec.json.encode(told).decode()
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 pass
-        return self._between_escapes(cleaned)
+        return self._between_escapes(self.text(text))
+
+    def _suspects(self, text: str) -> bool:
+        """Text without escapes that has to be read more closely."""
+        if (self._emails and "@" in text) or "PRIVATE KEY-----" in text:
+            return True
+        for gate, screen, _ in self._groups:
+            if gate in text and screen(text):
+                return True
+        return '"' in text and _NAMED.search(text) is not None
 
     def _between_escapes(self, text: str) -> str:
         """For JSON that is cut off or quoted in a sentence: the n of an escaped newline is no part of a word."""
@@ -218,10 +287,8 @@ class Redaction:
 
     def _concerns(self, attributes: dict[str, Any]) -> bool:
         """One look at all of them as one text: most have nothing to take out."""
-        if any(map(_is_secret, attributes)):
-            return True
-        whole = msgspec.json.encode(attributes).decode()
-        return _hides(whole) or self.text(whole) is not whole
+        whole = _unescaped(msgspec.json.encode(attributes).decode())
+        return whole is None or self._suspects(whole)
 
     def _value(self, value: Any, depth: int = 1) -> Any:
         """Data with its texts redacted; the same object where there is nothing."""
@@ -258,14 +325,13 @@ class Redaction:
         return self._value(value, depth)
 
 
-def _hides(text: str) -> bool:
-    """JSON whose texts have to be looked at one by one: an escape, or a name that says what its value is."""
-    if "\\" in text:
-        return True
-    if '"' not in text:
-        return False
-    lower = text.lower()
-    return any(end in lower for end in _NAME_ENDS)
+def _unescaped(text: str) -> str | None:
+    """JSON with its characters as they are read; None when that takes reading it."""
+    if "\\" not in text:
+        return text
+    for escape, char in _SHORT_ESCAPES:
+        text = text.replace(escape, char)
+    return None if "\\" in text else text
 
 
 @lru_cache(maxsize=4096)
