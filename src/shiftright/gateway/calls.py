@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 from shiftright.core.answer import Answer
@@ -20,7 +21,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loaded: dict[tuple[str, str], tuple[Spec, Any]] = {}
+        self._loaded: dict[tuple[str, str, Path], tuple[Spec, Any]] = {}
         self._models: dict[tuple[str, str], Any] = {}
         self._open = AsyncExitStack()
         self._loading = asyncio.Lock()
@@ -89,7 +90,8 @@ class Calls:
     async def _load(self, spec: Spec, variant: Variant) -> Any:
         from shiftright.features.loading import load
 
-        key = spec.feature, variant.name
+        # two releases may be of one variant
+        key = spec.feature, variant.name, variant.root
         async with self._loading:
             known = self._loaded.get(key)
             if known is not None and known[0] is spec:

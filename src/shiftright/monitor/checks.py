@@ -24,6 +24,11 @@ class LiveScoring(msgspec.Struct, frozen=True, eq=False):
     built: dict[str, Scorer]
     without: dict[str, str]
 
+    @property
+    def free(self) -> tuple[Check, ...]:
+        """Those of ``asking`` that are plain code, most likely: the user's own."""
+        return tuple(check for check in self.asking if check.score != "judge")
+
     def scoring(self, checks: tuple[Check, ...], budget: Budget | None = None) -> Scoring:
         """As an eval scores, with these checks alone."""
         part = msgspec.structs.replace(self.spec, checks=checks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +20,25 @@ from shiftright.tracing.exchange import Lookup
 
 _log = logging.getLogger("shiftright.ship")
 _LEASE_S = 20.0
+EVERY_S = 2.0
+
+
+async def keep_ticking(ticker: Ticker, moved: Callable[[], None]) -> None:
+    """Tick for ever; ``moved`` is called on the ticks' thread after each that moved a rollout."""
+
+    def once() -> None:
+        try:
+            if ticker.tick():
+                moved()
+        except StoreError as error:
+            _log.warning("rollouts wait for the records: %s", error)
+
+    try:
+        while True:
+            await asyncio.to_thread(once)
+            await asyncio.sleep(EVERY_S)
+    finally:
+        ticker.close()
 
 
 class Ticker:

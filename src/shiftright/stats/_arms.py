@@ -15,11 +15,7 @@ import numpy as np
 
 from shiftright.stats._bets import SAFETY, Array, expectation
 
-GAINS = (
-    0.0,
-    1.0,
-    -0.5,
-)  # effects planned for promotion, in units of the margin: equal, better, a little worse
+GAINS = (0.0, 1.0, -0.5)  # effects planned for promotion, in units of the margin: equal, better, a little worse
 PROMOTE_PRIOR = (0.7, 0.15, 0.15)
 ROLLBACK_PRIOR = (0.5, 0.25, 0.25)  # planned at the stated loss, at half the control's level, and between
 _STEPS = 10.0  # bets are computed for probabilities a tenth apart in log-odds and scaled to each unit's own
@@ -83,9 +79,7 @@ class ArmBets:
         y = self._values - level
         arm = np.repeat([1.0 / p, -1.0 / q], y.size)
         gains = np.concatenate((y / p, -y / q)) + margin
-        weights = np.concatenate(
-            (p * self._canary, np.broadcast_to(q * self._control, self._canary.shape)), axis=1
-        )
+        weights = np.concatenate((p * self._canary, np.broadcast_to(q * self._control, self._canary.shape)), axis=1)
         gap = self._effects + margin
         bet = gap * p * q / (self.variance + gap * gap * p * q)
         lever = bet * (q * (self._effects - q * gap) + p * p * gap)

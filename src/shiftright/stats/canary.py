@@ -19,9 +19,7 @@ CanaryDecision = Literal["promote", "rollback", "inconclusive"]
 
 _MEMORY = 1000.0  # units that the planned law remembers: bets follow the day and the season
 _SHRINK = 10.0  # units' worth of trust in the other arm's level before an arm has its own
-_RESERVE = (
-    0.1  # share of the rollback stake that is put in later, against a canary that goes bad after a good start
-)
+_RESERVE = 0.1  # share of the rollback stake that is put in later, against a canary that goes bad after a good start
 _RATES = 0.9 * 0.5 ** np.arange(16)  # of the interval's mixture, in units of 1 / (high - low)
 
 _Cell = tuple[Factors, Factors, float, float, list[float]]  # of one probability in one block: see _cell
@@ -70,29 +68,21 @@ class CanaryTest:
         self.cap = _inputs.size("cap", cap)
         self._goal = min(1.0 / self.alpha, HUGE)
         self._law = PastLaw(self.low, self.high, (self.low + self.high) / 2.0, None)
-        self._bets = ArmBets(margin=self.margin, loss=self.rollback_if_worse_by, low=self.low, high=self.high)
+        self._bets = ArmBets(
+            margin=self.margin, loss=self.rollback_if_worse_by, low=self.low, high=self.high
+        )
         self._arms = [(0.0, 0.0), (0.0, 0.0)]  # (units, sum of outcomes) remembered: control, canary
         self._variances: Array = np.zeros((2, _RATES.size))
         stakes = [share * (1.0 - _RESERVE) for share in ROLLBACK_PRIOR]
         p1, p2, p3 = PROMOTE_PRIOR
-        self._evidence: _Evidence = (
-            p1,
-            p2,
-            p3,
-            stakes[0],
-            stakes[1],
-            stakes[2],
-            _RESERVE,
-            1.0,
-            1.0,
-            0.0,
-            0.0,
-        )
+        self._evidence: _Evidence = (p1, p2, p3, stakes[0], stakes[1], stakes[2], _RESERVE, 1.0, 1.0, 0.0, 0.0)
         self._n = 0
         self._decision: CanaryDecision | None = None
         self._begin()
 
-    def update(self, y: ArrayLike, *, canary: ArrayLike, probability: ArrayLike) -> CanaryDecision | None:
+    def update(
+        self, y: ArrayLike, *, canary: ArrayLike, probability: ArrayLike
+    ) -> CanaryDecision | None:
         """One unit whose outcome window has closed (its outcome, its arm, the P(canary) it was assigned with), or 1-D
         arrays of them in order; ``probability`` may be one number for all. The decision, or None: go on.
 
@@ -236,9 +226,7 @@ class CanaryTest:
         from the outcomes seen so far.
         """
         p = _inputs.probability("probability", probability)
-        return fixed_size(
-            self._bets.variance / (p * (1.0 - p)), self.margin, alpha=self.alpha, beta=self.beta
-        )
+        return fixed_size(self._bets.variance / (p * (1.0 - p)), self.margin, alpha=self.alpha, beta=self.beta)
 
     def state(self) -> dict[str, Any]:
         """All that ``from_state`` needs to go on exactly where this test stands, as JSON can hold it (some kilobytes,
