@@ -1,32 +1,45 @@
 """Bets on a unit of either arm, when the probability of the arm is known.
 
-Against "canary minus control <= -margin" (or >=), at probability p of the canary, the only e-variables that no other one
-dominates are ``1 + bet * (margin + W y) - lever * W``, with ``W = 1/p`` for a canary unit and ``-1/(1 - p)`` for a
-control unit: linear duality over the laws of both arms. They are the augmented inverse-probability-weighted increment with
-the centre ``lever / bet``, which is free. So the bet and the centre are chosen together, for the growth under a planned
-law; with p small the range 1/p is then paid only where an outcome can reach it.
+Against "canary minus control <= -margin" (or >=), at probability p of the canary, the only e-variables that no other
+one dominates are ``1 + bet * (margin + W y) - lever * W``, with ``W = 1/p`` for a canary unit and ``-1/(1 - p)`` for a
+control unit (linear duality over the laws of both arms). They are bets on the augmented inverse-probability-weighted
+increment with the centre ``lever / bet``, which is free. So bet and centre are chosen together, for the growth under a
+planned law; with p small the range 1/p is then paid only where an outcome can reach it.
 """
 
 from __future__ import annotations
 
-from math import exp, log, sqrt
+from math import exp, log, log1p, sqrt
 
 import numpy as np
 
-from shiftright.stats._bets import SAFETY, Array, expectation
+from shiftright.stats._bets import SAFETY, Array, expectation, tilt
 
-GAINS = (0.0, 1.0, -0.5)  # effects planned for promotion, in units of the margin: equal, better, a little worse
+GAINS = (
+    0.0,
+    1.0,
+    -0.5,
+)  # effects planned for promotion, in units of the margin: equal, better, a little worse
 PROMOTE_PRIOR = (0.7, 0.15, 0.15)
-ROLLBACK_PRIOR = (0.5, 0.25, 0.25)  # planned at the stated loss, at half the control's level, and between
+ROLLBACK_PRIOR = (0.6, 0.2, 0.2)  # planned at the stated loss, at half the control's level, and between
+RESERVE = 0.05  # share of the rollback stake put in later, against a canary that breaks after a good start
 _STEPS = 10.0  # bets are computed for probabilities a tenth apart in log-odds and scaled to each unit's own
 _FAR = 14.0  # log-odds beyond which they no longer change
-_NEWTON, _TILTS = 8, 12
+_NEWTON, _TILTS, _SETTLED = 8, 12, 1e-3
 
 Factors = tuple[float, ...]  # of one arm: intercept and slope in y, three for promotion, three for rollback
 
 
+def reserve_spent(n: float) -> float:
+    """Share of the reserve put in by unit n: slowly falling in n, so that no time of a break is far out of reach."""
+    return 1.0 - 1.0 / (1.0 + log1p(n / 100.0))
+
+
 class ArmBets:
-    """Three bets for promotion and three for rollback, per probability, from one summary of the past."""
+    """Three bets for promotion and three for rollback, per probability, from one summary of the past.
+
+    What ``plan`` leaves: ``values``, the ``control`` law on them, the six ``canary`` laws (rows), the ``variance``.
+    """
 
     def __init__(self, *, margin: float, loss: float, low: float, high: float) -> None:
         self._margin, self._loss, self._low, self._high = margin, loss, low, high
@@ -42,8 +55,8 @@ class ArmBets:
             [[control], *([control + gain * margin] for gain in GAINS), *([control - x] for x in losses)]
         )
         means = np.minimum(np.maximum(means, low + edge), high - edge)
-        laws = _tilted(values, weights, means, low, high)
-        self._values, self._control, self._canary = values, laws[0], laws[1:]
+        laws, _ = tilt(values, weights, means, np.zeros_like(means), _TILTS)
+        self.values, self.control, self.canary = values, laws[0], laws[1:]
         self.level, self._effects = float(means[0, 0]), means[1:, 0] - means[0, 0]
         self.variance = expectation(laws[0], (values - self.level) ** 2) + 1e-6 * edge * edge
         self._solved.clear()
@@ -76,10 +89,12 @@ class ArmBets:
     def _solve(self, p: float) -> Array:
         """(bet / (p (1 - p)), centre) per process: maximal growth under its planned law, by damped Newton steps."""
         q, level, margin = 1.0 - p, self.level, self._margin
-        y = self._values - level
+        y = self.values - level
         arm = np.repeat([1.0 / p, -1.0 / q], y.size)
         gains = np.concatenate((y / p, -y / q)) + margin
-        weights = np.concatenate((p * self._canary, np.broadcast_to(q * self._control, self._canary.shape)), axis=1)
+        weights = np.concatenate(
+            (p * self.canary, np.broadcast_to(q * self.control, self.canary.shape)), axis=1
+        )
         gap = self._effects + margin
         bet = gap * p * q / (self.variance + gap * gap * p * q)
         lever = bet * (q * (self._effects - q * gap) + p * p * gap)
@@ -101,39 +116,11 @@ class ArmBets:
             reach = 0.9 / np.maximum((-move / factor).max(axis=1), 0.9)
             bet, lever = bet + reach * step_bet, lever + reach * step_lever
             factor = factor + reach[:, None] * move
+            if float(np.abs(move).max()) < _SETTLED * float(np.abs(factor).max()):
+                break
         right = bet * np.sign(gap) > 0.0
         safe = np.where(right, bet, 1.0)
         # the sign is what the guarantee asks for: a bet on the other side would be one on the null itself
         side = np.array([1.0] * 3 + [-1.0] * 3)
         kept = np.where(right & (side * bet > 0.0), bet, 0.0)
         return np.stack((kept / (p * q), level + lever / safe), axis=1)
-
-
-def _tilted(values: Array, weights: Array, means: Array, low: float, high: float) -> Array:
-    """The law tilted exponentially to each of ``means``, shape (rows, 1): Newton's steps for the log-odds of the mean,
-    which for yes/no outcomes are linear in the tilt; bisection where they leave the bracket. A mean out of reach is
-    approached.
-    """
-    width = high - low
-    tiny = 1e-12 * width
-    log_weights = np.log(weights)
-    goal = np.log((means - low) / (high - means))
-    theta = np.zeros_like(means)
-    left, right = theta - 200.0 / width, theta + 200.0 / width
-    for step in range(_TILTS + 1):
-        exponent = theta * values + log_weights
-        exponent -= exponent.max(axis=1, keepdims=True)
-        tilted: Array = np.exp(exponent)
-        tilted /= tilted.sum(axis=1, keepdims=True)
-        mean = (tilted * values).sum(axis=1, keepdims=True)
-        off = mean - means
-        if step == _TILTS or float(np.abs(off).max()) < 1e-6 * width:
-            break
-        left, right = np.where(off < 0.0, theta, left), np.where(off < 0.0, right, theta)
-        variance = np.maximum((tilted * (values - mean) ** 2).sum(axis=1, keepdims=True), tiny * width)
-        inside = np.minimum(np.maximum(mean, low + tiny), high - tiny)
-        pull = (inside - low) * (high - inside) / (width * variance)
-        moved = theta + pull * (goal - np.log((inside - low) / (high - inside)))
-        moved = np.where((moved > left) & (moved < right), moved, 0.5 * (left + right))
-        theta = np.where(np.abs(off) > 1e-6 * width, moved, theta)
-    return tilted

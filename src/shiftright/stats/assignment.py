@@ -36,8 +36,8 @@ class AssignmentTest:
         self._expected = 0.0
 
     def update(self, canary: ArrayLike, probability: ArrayLike) -> bool:
-        """One assigned unit, or a 1-D array of them in order (``probability`` may be one number for all); True once, and
-        ever after, the alarm is raised. Units after the alarm are not used.
+        """One assigned unit, or a 1-D array of them in order (``probability`` may be one number for all); True once,
+        and ever after, the alarm is raised. Units after the alarm are not used.
 
         ValueError, with nothing used, on an arm that is not true or false, a probability outside (0, 1), or arrays of
         different lengths.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, log, log1p
+from math import inf, log
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from shiftright.stats import _inputs
-from shiftright.stats._arms import PROMOTE_PRIOR, ROLLBACK_PRIOR, ArmBets, Factors
+from shiftright.stats._arms import PROMOTE_PRIOR, RESERVE, ROLLBACK_PRIOR, ArmBets, Factors, reserve_spent
 from shiftright.stats._bets import Array, PastLaw
+from shiftright.stats._schedule import next_block
 from shiftright.stats._wealth import HUGE
 from shiftright.stats.planning import fixed_size
 
@@ -19,7 +20,6 @@ CanaryDecision = Literal["promote", "rollback", "inconclusive"]
 
 _MEMORY = 1000.0  # units that the planned law remembers: bets follow the day and the season
 _SHRINK = 10.0  # units' worth of trust in the other arm's level before an arm has its own
-_RESERVE = 0.1  # share of the rollback stake that is put in later, against a canary that goes bad after a good start
 _RATES = 0.9 * 0.5 ** np.arange(16)  # of the interval's mixture, in units of 1 / (high - low)
 
 _Cell = tuple[Factors, Factors, float, float, list[float]]  # of one probability in one block: see _cell
@@ -38,8 +38,8 @@ class CanaryTest:
 
     A unit multiplies each process by ``1 + bet * (x + margin)``, ``x = A (y - m) / p - (1 - A)(y - m) / (1 - p)``: the
     augmented inverse-probability-weighted increment, of conditional mean effect for every predictable centre ``m``.
-    Bet and centre are chosen together for the unit's own p (``_arms``). A tenth of the rollback stake is kept and put
-    in little by little, so that a canary that was fine for long and then breaks is still taken back soon.
+    Bet and centre are chosen together for the unit's own p (``_arms``). A twentieth of the rollback stake is kept and
+    put in little by little, so that a canary that was fine for long and then breaks is still taken back soon.
 
     Errors: ValueError unless 0 < margin < rollback_if_worse_by <= high - low, error rates lie in (0, 1), cap >= 1.
     Source: Waudby-Smith & Ramdas 2024 (2010.09686); AIPW: Robins, Rotnitzky & Zhao 1994.
@@ -68,21 +68,17 @@ class CanaryTest:
         self.cap = _inputs.size("cap", cap)
         self._goal = min(1.0 / self.alpha, HUGE)
         self._law = PastLaw(self.low, self.high, (self.low + self.high) / 2.0, None)
-        self._bets = ArmBets(
-            margin=self.margin, loss=self.rollback_if_worse_by, low=self.low, high=self.high
-        )
+        self._bets = ArmBets(margin=self.margin, loss=self.rollback_if_worse_by, low=self.low, high=self.high)
         self._arms = [(0.0, 0.0), (0.0, 0.0)]  # (units, sum of outcomes) remembered: control, canary
         self._variances: Array = np.zeros((2, _RATES.size))
-        stakes = [share * (1.0 - _RESERVE) for share in ROLLBACK_PRIOR]
+        stakes = [share * (1.0 - RESERVE) for share in ROLLBACK_PRIOR]
         p1, p2, p3 = PROMOTE_PRIOR
-        self._evidence: _Evidence = (p1, p2, p3, stakes[0], stakes[1], stakes[2], _RESERVE, 1.0, 1.0, 0.0, 0.0)
+        self._evidence: _Evidence = (p1, p2, p3, stakes[0], stakes[1], stakes[2], RESERVE, 1.0, 1.0, 0.0, 0.0)
         self._n = 0
         self._decision: CanaryDecision | None = None
         self._begin()
 
-    def update(
-        self, y: ArrayLike, *, canary: ArrayLike, probability: ArrayLike
-    ) -> CanaryDecision | None:
+    def update(self, y: ArrayLike, *, canary: ArrayLike, probability: ArrayLike) -> CanaryDecision | None:
         """One unit whose outcome window has closed (its outcome, its arm, the P(canary) it was assigned with), or 1-D
         arrays of them in order; ``probability`` may be one number for all. The decision, or None: go on.
 
@@ -110,7 +106,7 @@ class CanaryTest:
         used = 0
         for y, arm, p in zip(ys, arms, chances, strict=True):
             cell = cells.get(p) or self._cell(p)
-            c1, c2, c3, c4, c5, c6, d1, d2, d3, d4, d5, d6 = cell[arm]
+            c1, c2, c3, c4, c5, c6, d1, d2, d3, d4, d5, d6 = cell[1] if arm else cell[0]
             a1 *= c1 + d1 * y
             a2 *= c2 + d2 * y
             a3 *= c3 + d3 * y
@@ -160,8 +156,8 @@ class CanaryTest:
         restored by planning the block again and feeding its few units.
         """
         n = self._n
-        self._refresh_at = n + min(max(10 if n < 50 else 50, n // 10), 200)
-        self._pour = _RESERVE * (_spent(self._refresh_at) - _spent(n)) / (self._refresh_at - n)
+        self._refresh_at = next_block(n)
+        self._pour = RESERVE * (reserve_spent(self._refresh_at) - reserve_spent(n)) / (self._refresh_at - n)
         self._bets.plan(*self._law.summary(), self._level(False))
         self._cells: dict[float, _Cell] = {}
         self._pending: list[tuple[float, bool, float]] = []
@@ -226,7 +222,9 @@ class CanaryTest:
         from the outcomes seen so far.
         """
         p = _inputs.probability("probability", probability)
-        return fixed_size(self._bets.variance / (p * (1.0 - p)), self.margin, alpha=self.alpha, beta=self.beta)
+        return fixed_size(
+            self._bets.variance / (p * (1.0 - p)), self.margin, alpha=self.alpha, beta=self.beta
+        )
 
     def state(self) -> dict[str, Any]:
         """All that ``from_state`` needs to go on exactly where this test stands, as JSON can hold it (some kilobytes,
@@ -251,7 +249,7 @@ class CanaryTest:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> CanaryTest:
-        """The test that ``state`` was taken from: same evidence, same bets on the next unit. ValueError if it is none."""
+        """The test that ``state`` was taken from: same evidence, same bets to come. ValueError if it is none."""
         names = ("margin", "rollback_if_worse_by", "low", "high", "alpha", "beta", "cap")
         try:
             test = cls(**{name: state[name] for name in names})
@@ -300,8 +298,3 @@ class CanaryTest:
     def suspicion(self) -> float:
         """The evidence against effect >= -margin as it stands now: unlike ``e_rollback`` it falls again."""
         return sum(self._evidence[3:7])
-
-
-def _spent(n: int) -> float:
-    """Share of the reserve put in by unit n: slowly falling in n, so that no time of a break is far out of reach."""
-    return 1.0 - 1.0 / (1.0 + log1p(n / 100.0))
