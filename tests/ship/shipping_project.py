@@ -1,4 +1,4 @@
-"""A project whose rollouts are driven without a server: its records, its contract, and a clock that is told the time."""
+"""A project whose rollouts are driven without a server: records, a contract, and a clock that is told the time."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shiftright.ship.evidence import Evidence, Move
+from shiftright.ship.canary import Canary, Move
 from shiftright.ship.outcomes import Unit, outcomes
 from shiftright.store import Records
 from shiftright.store.rows import ExposureRow, FollowedRow
@@ -44,7 +44,7 @@ class Following:
         self._after = int(known.get("after", 0))
         self._fresh = True
         self._waiting: dict[str, Unit] = {}
-        self.evidence = Evidence(row.rollout.plan)
+        self.canary = Canary(row.rollout.plan)
 
     def tick(self, row: FollowedRow, records: Records) -> tuple[Move | None, dict[str, Any]]:
         """Read what is new, log what is due, and say where to go; the evidence is stored.
@@ -57,11 +57,11 @@ class Following:
         self._catch_up(records)
         self._read(records)
         due = self._due()
-        rows = outcomes(due, self.rollout.plan.checks, records, self.evidence.position)
-        self.evidence.feed(rows)
+        rows = outcomes(due, self.rollout.plan.checks, records, self.canary.position)
+        self.canary.feed(rows)
         for each in rows:
             del self._waiting[each.unit]
-        move = self.evidence.next_move(self.rollout, self._elapsed_s, self._elapsed_s - self._step_since_s)
+        move = self.canary.next_move(self.rollout, self._elapsed_s, self._elapsed_s - self._step_since_s)
         known = self._known(move)
         records.rollouts.follow(self.rollout.id, rows, known)
         return move, known
@@ -75,8 +75,8 @@ class Following:
             self._step_since_s = self._elapsed_s
 
     def _catch_up(self, records: Records) -> None:
-        while rows := records.rollouts.outcomes(self.rollout.id, since=self.evidence.position, limit=_PAGE):
-            self.evidence.feed(rows)
+        while rows := records.rollouts.outcomes(self.rollout.id, since=self.canary.position, limit=_PAGE):
+            self.canary.feed(rows)
 
     def _read(self, records: Records) -> None:
         while True:
@@ -108,7 +108,7 @@ class Following:
 
     def _known(self, move: Move | None) -> dict[str, Any]:
         first = min((unit.first.number for unit in self._waiting.values()), default=self._after + 1)
-        known = self.evidence.as_data(self.rollout, self._elapsed_s)
+        known = self.canary.as_data(self.rollout, self._elapsed_s)
         return known | {
             "elapsed_s": self._elapsed_s,
             "ticked_at": self._clock.wall(),

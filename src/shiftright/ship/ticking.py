@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from shiftright.core.rollout import OPEN, Rollout
 from shiftright.errors import Error, StoreError
 from shiftright.ship.aftermath import settle
-from shiftright.ship.evidence import Move
+from shiftright.ship.canary import Move
 from shiftright.ship.following import Clock, Following
 from shiftright.store import Records
 from shiftright.store.leases import new_holder
@@ -54,6 +55,7 @@ class Ticker:
         self._holder = new_holder()
         self._following: dict[str, Following] = {}
         self._held: set[str] = set()
+        self._ticking = threading.Lock()
         self.failures: dict[str, str] = {}
         """Why a rollout could not be ticked last time, by id."""
 
@@ -63,10 +65,11 @@ class Ticker:
         Raises:
             StoreError: the records cannot be read.
         """
-        rows = self._records.rollouts.unsettled()
-        for gone in self._following.keys() - {row.rollout.id for row in rows}:
-            del self._following[gone]
-        moved = [self._guarded(row.rollout.id) for row in rows]
+        with self._ticking:
+            rows = self._records.rollouts.unsettled()
+            for gone in self._following.keys() - {row.rollout.id for row in rows}:
+                del self._following[gone]
+            moved = [self._guarded(row.rollout.id) for row in rows]
         return any(moved)
 
     def close(self) -> None:

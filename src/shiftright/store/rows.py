@@ -220,7 +220,7 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FollowedRow(msgspec.Struct, frozen=True):
-    """A rollout with its evidence as of the last tick (ship.evidence). ``settled``: nothing is left to do about it."""
+    """A rollout with its evidence as of the last tick (ship.canary). ``settled``: nothing is left to do about it."""
 
     rollout: Rollout
     evidence: dict[str, Any]

@@ -53,7 +53,7 @@ class Move(msgspec.Struct, frozen=True):
     check: str = ""
 
 
-class Evidence:
+class Canary:
     """Fed with the log in order, whoever wrote it: equal logs, equal evidence. Needs numpy."""
 
     def __init__(self, plan: Plan) -> None:
