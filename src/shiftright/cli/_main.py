@@ -27,6 +27,7 @@ from shiftright.cli.pull import pull
 from shiftright.cli.record import record
 from shiftright.cli.report import report
 from shiftright.cli.review import review
+from shiftright.cli.rollout import rollout
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.scan import scan
@@ -74,6 +75,7 @@ for _function, _name in (
     (mcp, "mcp"),
     (scan, "scan"),
     (doctor, "doctor"),
+    (rollout, "rollout"),
     (serve, "serve"),
     (demo, "demo"),
 ):
