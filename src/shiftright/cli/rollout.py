@@ -58,8 +58,9 @@ def _start(app: App, feature: str, variant: str, override: str, by: str, json: b
     import msgspec
 
     from shiftright.ship import rollouts
+    from shiftright.ship.starting import start
 
-    found, begun = rollouts.start(app.settings, app.records, feature, variant, override=override, by=by)
+    found, begun = start(app.settings, app.records, feature, variant, override=override, by=by)
     if begun is None:
         if json:
             _output.print_json(
