@@ -51,6 +51,7 @@ async def evaluate(
         variant=options.variant,
         baseline=options.baseline,
         base=options.base,
+        releases=records.releases,
     )
     history, progress = History(settings.root, records), progress or Quiet()
     target = history.current(loaded)

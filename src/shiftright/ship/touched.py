@@ -22,11 +22,12 @@ MEMORY = ("shiftright.lock", "recordings")
 
 class Change(msgspec.Struct, frozen=True):
     """What differs between a commit and the working tree. ``files`` are whole paths, of removed files too; a renamed
-    file is two."""
+    file is two. ``new`` are those among them that git does not know yet."""
 
     commit: str
     top: Path
     files: frozenset[Path]
+    new: frozenset[Path] = frozenset()
 
 
 class Touched(msgspec.Struct, frozen=True):
@@ -43,9 +44,12 @@ def change(root: Path, base: str | None = None) -> Change:
         SpecError: when there is no git history to compare with.
     """
     top, commit = merge_base.top_of(root), merge_base.commit_of(root, base)
-    found = [*_changed(top, commit), *_new(top)]
     memory = {root.resolve() / name for name in MEMORY}
-    return Change(commit, top, frozenset(p for p in found if not memory & {p, *p.parents}))
+    known, new = (
+        frozenset(path for path in found if not memory & {path, *path.parents})
+        for found in (_changed(top, commit), _new(top))
+    )
+    return Change(commit, top, known | new, new)
 
 
 def touched(root: Path, change: Change) -> list[Touched]:
@@ -61,7 +65,7 @@ def touched(root: Path, change: Change) -> list[Touched]:
     found = []
     for path in paths:
         spec = specs.load(path)
-        files = change.files & _concerns(spec)
+        files = _concerns(spec) & change.files
         files |= _by_pattern(spec, change) if spec.touches else _in_folder(spec, change, folders)
         if files:
             found.append(Touched(spec, tuple(sorted(p.relative_to(change.top).as_posix() for p in files))))
@@ -107,9 +111,10 @@ def _kind(spec: Spec, variant: Variant) -> tuple[str, str | None]:
 
 
 def _in_folder(spec: Spec, change: Change, folders: set[Path]) -> set[Path]:
-    """Files of the contract's folder and not of another contract's below it."""
+    """Files of the contract's folder and not of another contract's below it. A new file that nobody names and nobody
+    has added is somebody's notes."""
     root = spec.root.resolve()
-    inside = (path for path in change.files if path.is_relative_to(root))
+    inside = {path for path in change.files - change.new if path.is_relative_to(root)}
     return {path for path in inside if next(p for p in path.parents if p in folders) == root}
 
 
@@ -120,7 +125,7 @@ def _by_pattern(spec: Spec, change: Change) -> set[Path]:
         f":(glob,top){pattern if folder == '.' else f'{folder}/{pattern}'}" for pattern in spec.touches
     ]
     found = (*_changed(change.top, change.commit, *patterns), *_new(change.top, *patterns))
-    return change.files & set(found)
+    return set(found) & change.files
 
 
 def _changed(top: Path, commit: str, *patterns: str) -> Iterator[Path]:

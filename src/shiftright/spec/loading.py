@@ -207,6 +207,9 @@ def _cases(document: Map) -> dict[str, Path]:
         paths[split] = beside(name, marks[split])
         if not paths[split].is_file():
             raise fail(marks[split], f"cases: there is no file {name}", f"Looked for {paths[split]}")
+        if split == "dev" and paths[split].suffix == ".sealed":
+            hint = "What is tuned on has to be read. Seal gate or must cases."
+            raise fail(marks[split], "cases.dev: these cases are sealed", hint)
     return paths
 
 

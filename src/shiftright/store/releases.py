@@ -120,14 +120,16 @@ class Releases:
     def stable(self, feature: str) -> str | None:
         """The digest of the release that serves everybody: the one promoted last, or the control to which a newer
         rollback went; None where the contract's own code does."""
+        return next(iter(self.served(feature)), None) or None
+
+    def served(self, feature: str) -> tuple[str, ...]:
+        """What has been stable, by digest, newest first; "" where the contract's own code was."""
         moved = (_table.feature == feature) & _table.kind.in_(("promote", "back"))
-        newest = sa.select(schema.releases).where(moved).order_by(_table.number.desc()).limit(1)
         with self._database.read() as connection:
-            row = connection.execute(newest).first()
-        if row is None:
-            return None
-        record = _record(row)
-        return record.digest if record.kind == "promote" else (record.content["control"] or None)
+            rows = connection.execute(_whole.where(moved)).all()
+        return tuple(
+            r.digest if r.kind == "promote" else r.content["control"] for r in map(_record, rows[::-1])
+        )
 
     def erase_personal(self, name: str) -> int:
         """Erase who and why from the records that name this person, for good; the chain stays whole.
