@@ -114,6 +114,7 @@ def provider() -> Iterator[Provider]:
 
 @contextmanager
 def server(folder: Path, home: Path, url: str, provider: Provider) -> Iterator[str]:
+    home.mkdir()
     environment = {
         "SHIFTRIGHT_HOME": str(home),
         "SHIFTRIGHT_RECORDS_URL": url,
@@ -126,7 +127,9 @@ def server(folder: Path, home: Path, url: str, provider: Provider) -> Iterator[s
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())["url"]
+        line = process.stdout.readline()
+        assert line.endswith("}\n"), line + process.stdout.read()
+        yield json.loads(line)["url"]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)

@@ -27,6 +27,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made.records.close()
 
 
+def kinds(project: Project) -> list[str]:
+    return [record.kind for record in project.records.releases.list()]
+
+
 def with_ship(project: Project, ship: str) -> None:
     text = SPEC.split("ship:")[0] + f"ship: {{{ship}}}\n"
     (project.folder / "spec.yaml").write_text(text, encoding="utf-8")
@@ -57,24 +61,24 @@ def test_the_share_of_users_is_the_share() -> None:
 
 
 def test_a_bad_canary_is_taken_back_with_an_incident_and_reviews(project: Project) -> None:
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     ended = project.run(project.ticker(), canary=0.6, control=0.97)
     assert ended.state == "back"
     assert ended.reason.startswith("json is worse by more than 5 points: -")
     (incident,) = project.records.incidents.list()
     assert (incident.kind, incident.check, incident.rollout) == ("rollback", "json", ended.id)
-    assert (incident.owner, incident.release) == ("support@example.com", "candidate")
+    assert (incident.owner, incident.release) == ("support@example.com", ended.candidate)
     reviews = project.records.reviews.list(kind="violation").data
     assert len(reviews) == len(incident.subject["traces"]) > 0
     assert {review.trace_id for review in reviews} == set(incident.subject["traces"])
     assert project.records.releases.stable("triage") is None
-    assert [record.kind for record in project.records.releases.list()] == ["back"]
+    assert kinds(project) == ["release", "back"]
     assert not project.records.rollouts.unsettled()
 
 
 def test_a_neutral_canary_climbs_the_steps_and_is_promoted(project: Project) -> None:
     with_ship(project, "steps: [10%, 50%, 100%], back_if_drop: 4 points, outcome_after: 60 s")
-    begun = rollouts.begin(project.spec, "candidate", project.records)
+    begun = project.begin()
     assert (begun.state, begun.share) == ("canary", 0.1)
     ticker = project.ticker()
     seen = set()
@@ -87,26 +91,27 @@ def test_a_neutral_canary_climbs_the_steps_and_is_promoted(project: Project) -> 
         ticker.tick()
     assert seen == {0.1, 0.5}
     assert project.rollout().state == "promoted"
-    assert project.records.releases.stable("triage") == "candidate"
+    assert project.records.releases.stable("triage") == begun.candidate
     with pytest.raises(UsageError, match="serves every user"):
-        rollouts.begin(project.spec, "candidate", project.records)
+        project.begin()
 
 
 def test_a_contract_without_steps_is_promoted_by_its_gate(project: Project) -> None:
     with_ship(project, "steps: [100%]")
-    assert rollouts.begin(project.spec, "candidate", project.records).state == "promoted"
+    begun = project.begin()
+    assert begun.state == "promoted"
     project.ticker().tick()
-    assert project.records.releases.stable("triage") == "candidate"
+    assert project.records.releases.stable("triage") == begun.candidate
 
 
 def test_one_rollout_of_a_feature_at_a_time(project: Project) -> None:
-    rollouts.begin(project.spec, "one", project.records)
+    project.begin()
     with pytest.raises(UsageError, match="is open already"):
-        rollouts.begin(project.spec, "two", project.records)
+        project.begin("old")
 
 
 def test_a_unit_counts_once_with_its_first_arm(project: Project) -> None:
-    rollout = rollouts.begin(project.spec, "candidate", project.records)
+    rollout = project.begin()
     rows = [
         ExposureRow(
             rollout_id=rollout.id, trace_id=f"t{k}", unit="u", arm=arm, probability=p,
@@ -130,14 +135,14 @@ def test_a_unit_counts_once_with_its_first_arm(project: Project) -> None:
 
 
 def test_a_provider_that_is_down_counts_against_its_own_arm(project: Project) -> None:
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     ended = project.run(project.ticker(), canary=0.97, control=0.97, failing=0.8)
     assert ended.state == "back"
     assert "json is worse" in ended.reason
 
 
 def test_a_check_whose_data_never_arrive_is_given_up_with_that_reason(project: Project) -> None:
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     ticker = project.ticker()
     project.serve(300, canary=1.0, control=1.0, scored=False)
     for _ in range(60):
@@ -150,7 +155,7 @@ def test_a_check_whose_data_never_arrive_is_given_up_with_that_reason(project: P
 
 
 def test_users_that_do_not_arrive_as_assigned_void_the_canary(project: Project) -> None:
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     ended = project.run(project.ticker(), canary=0.9, control=0.9, wrong_arms=True)
     assert ended.state == "back"
     assert ended.reason.startswith("users do not arrive in the arms as assigned")
@@ -158,7 +163,7 @@ def test_users_that_do_not_arrive_as_assigned_void_the_canary(project: Project) 
 
 def test_harm_in_the_shadow_ends_it_before_any_user_saw_it(project: Project) -> None:
     with_ship(project, "shadow: 60, steps: [10%, 100%], back_if_drop: 10 points, outcome_after: 60 s")
-    rollout = rollouts.begin(project.spec, "candidate", project.records)
+    rollout = project.begin()
     assert (rollout.state, rollout.share) == ("shadow", 0.0)
     rows = []
     for k in range(60):
@@ -179,7 +184,7 @@ def test_harm_in_the_shadow_ends_it_before_any_user_saw_it(project: Project) -> 
 
 
 def test_a_clock_that_is_set_neither_ends_a_rollout_nor_holds_it_up(project: Project) -> None:
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     ticker = project.ticker()
     ticker.tick()
     project.told.set(30 * 86_400.0)
@@ -194,7 +199,7 @@ def test_a_clock_that_is_set_neither_ends_a_rollout_nor_holds_it_up(project: Pro
 
 
 def test_two_tickers_at_once_enter_each_unit_once(project: Project) -> None:
-    rollout = rollouts.begin(project.spec, "candidate", project.records)
+    rollout = project.begin()
     project.serve(600, canary=0.9, control=0.9)
     project.told.pass_(61.0)
     tickers = [project.ticker(), project.ticker()]
@@ -209,7 +214,7 @@ def test_two_tickers_at_once_enter_each_unit_once(project: Project) -> None:
 
 
 def test_a_second_writer_of_the_log_is_refused_as_a_whole(project: Project) -> None:
-    rollout = rollouts.begin(project.spec, "candidate", project.records)
+    rollout = project.begin()
     row = OutcomeRow(position=0, unit="u", canary=True, probability=0.5, scores={}, traces=())
     project.records.rollouts.follow(rollout.id, [row], {"a": 1})
     with pytest.raises(StoreError):
@@ -219,7 +224,7 @@ def test_a_second_writer_of_the_log_is_refused_as_a_whole(project: Project) -> N
 
 def test_who_takes_over_goes_on_from_the_log(project: Project) -> None:
     """Every tick by another process that knows nothing: the decision is the same as of one that ran through."""
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     for _ in range(30):
         if project.rollout().state != "canary":
             break
@@ -233,7 +238,7 @@ def test_who_takes_over_goes_on_from_the_log(project: Project) -> None:
 
 
 def test_the_store_away_for_a_while_costs_nothing_but_time(project: Project) -> None:
-    rollout = rollouts.begin(project.spec, "candidate", project.records)
+    rollout = project.begin()
     ticker = project.ticker()
     project.serve(200, canary=0.9, control=0.9)
     ticker.tick()
@@ -254,7 +259,7 @@ def test_the_store_away_for_a_while_costs_nothing_but_time(project: Project) -> 
 
 
 def test_a_contract_edited_meanwhile_changes_the_next_rollout(project: Project) -> None:
-    begun = rollouts.begin(project.spec, "candidate", project.records)
+    begun = project.begin()
     with_ship(project, "steps: [100%], back_if_drop: 90 points")
     ticker = project.ticker()
     ticker.tick()
@@ -263,7 +268,7 @@ def test_a_contract_edited_meanwhile_changes_the_next_rollout(project: Project) 
 
 
 def test_taken_back_twice_at_once_is_taken_back_once(project: Project) -> None:
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     done: list[bool] = []
     threads = [
         threading.Thread(
@@ -278,40 +283,42 @@ def test_taken_back_twice_at_once_is_taken_back_once(project: Project) -> None:
     assert sorted(done) == [False, False, False, True]
     for ticker in (project.ticker(), project.ticker()):
         ticker.tick()
-    (record,) = project.records.releases.list()
+    _, record = project.records.releases.list()
     assert (record.kind, record.by, record.reason) == ("back", "Ada", "no")
     assert len(project.records.incidents.list()) == 1
     assert project.rollout().state == "stopped"
 
 
 def test_a_promoted_release_is_taken_back_to_what_served_before(project: Project) -> None:
-    project.records.releases.append("promote", "triage", "first", {"control": ""})
     with_ship(project, "steps: [100%]")
-    rollouts.begin(project.spec, "second", project.records)
     ticker = project.ticker()
+    first = project.begin("old")
     ticker.tick()
-    assert project.records.releases.stable("triage") == "second"
+    second = project.begin("new")
+    assert second.control == first.candidate
+    ticker.tick()
+    assert project.records.releases.stable("triage") == second.candidate
     assert rollouts.back("triage", project.records, by="Ada")[1]
     ticker.tick()
-    assert project.records.releases.stable("triage") == "first"
+    assert project.records.releases.stable("triage") == first.candidate
 
 
 @pytest.mark.parametrize("cut", ["chain", "incident", "reviews", "settled"])
 def test_an_end_that_was_cut_off_is_completed_once(project: Project, cut: str) -> None:
     """As a kill between two writes leaves it: what is done stays, what is missing is made, nothing is made twice."""
-    rollouts.begin(project.spec, "candidate", project.records)
+    project.begin()
     project.run(project.ticker(), canary=0.6, control=0.97)
     incident = project.records.incidents.list()[0]
     database = sqlite3.connect(project.folder / ".shiftright" / "records.db")
     database.execute("UPDATE rollouts SET settled = 0")
     for name in {"chain": ["releases", "incidents", "reviews"], "incident": ["incidents", "reviews"],
                  "reviews": ["reviews"], "settled": []}[cut]:  # fmt: skip
-        database.execute(f"DELETE FROM {name}")
+        database.execute(f"DELETE FROM {name}" + (" WHERE kind = 'back'" if name == "releases" else ""))
     database.commit()
     database.close()
     project.ticker().tick()
     assert not project.records.rollouts.unsettled()
-    assert [record.kind for record in project.records.releases.list()] == ["back"]
+    assert kinds(project) == ["release", "back"]
     (again,) = project.records.incidents.list()
     assert again.subject["traces"] == incident.subject["traces"]
     traces = [review.trace_id for review in project.records.reviews.list(kind="violation").data]
@@ -319,7 +326,7 @@ def test_an_end_that_was_cut_off_is_completed_once(project: Project, cut: str) -
 
 
 def test_a_ticker_of_its_own_clock_is_quick_on_many_units(project: Project) -> None:
-    rollout = rollouts.begin(project.spec, "candidate", project.records)
+    rollout = project.begin()
     told = Told()
     rows = [
         OutcomeRow(
