@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from tests.ship.shipping_project import SPEC, Project, Told
 
 from shiftright.core.rollout import assign, bucket, unit_id
+from shiftright.core.score import Score
 from shiftright.errors import StoreError, UsageError
 from shiftright.ship import rollouts
 from shiftright.ship.ticking import Ticker
-from shiftright.store.rows import ExposureRow, OutcomeRow
+from shiftright.store.rows import ExposureRow, OutcomeRow, ScoreRow
 
 
 @pytest.fixture
@@ -161,26 +162,39 @@ def test_users_that_do_not_arrive_as_assigned_void_the_canary(project: Project) 
     assert ended.reason.startswith("users do not arrive in the arms as assigned")
 
 
-def test_harm_in_the_shadow_ends_it_before_any_user_saw_it(project: Project) -> None:
+@pytest.mark.parametrize(("worse", "state"), [(True, "back"), (False, "canary")])
+def test_the_shadow_ends_it_on_harm_before_any_user_saw_it(project: Project, worse: bool, state: str) -> None:
     with_ship(project, "shadow: 60, steps: [10%, 100%], back_if_drop: 10 points, outcome_after: 60 s")
     rollout = project.begin()
     assert (rollout.state, rollout.share) == ("shadow", 0.0)
-    rows = []
+    rows, scores = [], []
     for k in range(60):
         for arm in ("control", "shadow"):
+            failed = worse and arm == "shadow" and k % 2 == 0
             rows.append(
                 ExposureRow(
                     rollout_id=rollout.id, trace_id=f"{arm}{k}", unit=f"control{k}", arm=arm,
-                    probability=0.0, at=project.told.wall_s, failed=arm == "shadow" and k % 2 == 0,
+                    probability=0.0, at=project.told.wall_s, failed=failed,
                 )
             )  # fmt: skip
+            score = Score("json", value=float(not failed))
+            scores.append(
+                ScoreRow(trace_id=f"{arm}{k}", feature="triage", score=score, created_at=0.0, author="shadow")
+            )
     project.records.rollouts.expose(rows)
+    project.records.scores.add(scores)
     ticker = project.ticker()
     ticker.tick()
     project.told.pass_(61.0)
-    # nothing was scored, so only the failures speak: half of the copies
     ticker.tick()
-    assert project.rollout().state == "canary"  # a pair with one score says nothing
+    ended = project.rollout()
+    assert ended.state == state
+    if worse:
+        assert ended.reason == "json is worse in the shadow: -50 points over 60 pairs"
+        (incident,) = project.records.incidents.list()
+        assert incident.check == "json"
+    else:
+        assert ended.reason == "no harm in 60 shadow requests"
 
 
 def test_a_clock_that_is_set_neither_ends_a_rollout_nor_holds_it_up(project: Project) -> None:
