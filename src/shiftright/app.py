@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
 from functools import partial
@@ -22,12 +23,13 @@ from shiftright.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from shiftright.core.trace import SpanRow
+    from shiftright.core.trace import Erasable, SpanRow
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
     from shiftright.evals.report.gather import RunReport
     from shiftright.gateway import Access
     from shiftright.monitor.board import Board
+    from shiftright.monitor.erasing import Erased
     from shiftright.ship.gate import Gate
     from shiftright.store import Records
     from shiftright.store.intake import Intake
@@ -150,7 +152,7 @@ class App:
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
         telemetry = _telemetry(settings.telemetry_url)
-        redaction = Redaction(kinds_of_project(settings.root))
+        redaction = Redaction(kinds_of_project(settings.root), _names_key(settings))
         intake = Intake(telemetry, prepare=_prepare(redaction))
         rollouts = gateway.Rollouts(router, records, settings.home)
         watch = Watch(unrecorded=lambda: rollouts.dropped)
@@ -164,7 +166,7 @@ class App:
                     asyncio.create_task(
                         _keep_watching(settings, records, telemetry, intake, redaction, watch)
                     ),
-                    asyncio.create_task(keep_pruning(settings.root, telemetry)),
+                    asyncio.create_task(keep_pruning(settings.root, telemetry, records)),
                     asyncio.create_task(keep_ticking(Ticker(records, telemetry.trace), rollouts.exchange)),
                 )
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
@@ -174,6 +176,53 @@ class App:
         finally:
             intake.close()
             telemetry.close()
+
+    def erase(self, what: Erasable, name: str) -> Erased:
+        """See ``monitor.erasing.erase``; where no server owns the telemetry. What waits for one is taken in first.
+
+        Raises:
+            StoreError: the telemetry cannot be opened or written, or another process owns it.
+        """
+        from shiftright.gateway.ingest import take_in
+        from shiftright.monitor.erasing import erase
+        from shiftright.store.intake import Intake
+        from shiftright.store.spool import Spool
+        from shiftright.store.telemetry import open_telemetry
+        from shiftright.tracing.handover import SPOOL_FOLDER
+        from shiftright.tracing.redaction import Redaction, kinds_of_project
+
+        redaction = Redaction(kinds_of_project(self.settings.root), _names_key(self.settings))
+        telemetry = open_telemetry(self.settings.telemetry_url)
+        try:
+            intake = Intake(telemetry, prepare=_prepare(redaction))
+            try:
+                take_in(Spool(self.settings.home / SPOOL_FOLDER), intake)
+            finally:
+                intake.close()
+            names = (name,) if what == "trace" else (name, redaction.who(name))
+            return erase(telemetry, self.records, what, names)
+        finally:
+            telemetry.close()
+
+    def await_spool(self, longest_s: float = 10.0) -> None:
+        """Return when the server has taken in what other processes left for it.
+
+        Raises:
+            StoreError: it has not, in this time.
+        """
+        from shiftright.store.spool import Spool
+        from shiftright.tracing.handover import SPOOL_FOLDER
+
+        spool = Spool(self.settings.home / SPOOL_FOLDER)
+        until = time.monotonic() + longest_s
+        while any(spool.waiting()):
+            if time.monotonic() > until:
+                raise StoreError(
+                    "spans wait for the server, and it does not take them in",
+                    file=spool.folder,
+                    hint="Its log says why.",
+                )
+            time.sleep(0.05)
 
     def _pages(
         self, telemetry: TelemetryStore, intake: Intake, redaction: Redaction, watch: Watch
@@ -248,6 +297,19 @@ def _prepare(redaction: Redaction) -> Callable[[Sequence[SpanRow]], None]:
         redaction.prepare(spans)
 
     return prepare
+
+
+def _names_key(settings: Settings) -> bytes | None:
+    """What the hashes of addresses in names of users are made with; None where nothing can be kept anyway."""
+    from shiftright.store.secret import kept_secret
+
+    try:
+        return kept_secret(settings.home / "names.key")
+    except StoreError as error:
+        logging.getLogger("shiftright.telemetry").warning(
+            "names of users that are addresses cannot be told apart over restarts: %s", error
+        )
+        return None
 
 
 def _telemetry(url: str) -> TelemetryStore:

@@ -106,9 +106,11 @@ def test_the_tools_of_a_coding_agent(project: Path, shiftright: Any) -> None:
         )
         assert refused.is_error
         added = await ask(
-            client, "add_case", feature="echo", trace_id=TRACE, expected="right", consent="not_needed"
+            client, "add_case", feature="echo", trace_id=TRACE, expected="5", consent="not_needed"
         )
         assert added["added"] is True
 
     talk(project, work)
-    assert json.loads((project / "must.jsonl").read_text())["expected"] == "right"
+    assert json.loads((project / "must.jsonl").read_text())["expected"] == "5", (
+        "a text, as on the command line"
+    )

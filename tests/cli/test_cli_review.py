@@ -104,6 +104,9 @@ def test_bad_words_are_told(project: Any, tmp_path: Path) -> None:
         assert found.code == 3, words
         assert message in found.err
     assert project("review", "dismiss", review_id, "--json").json["review"]["status"] == "dismissed"
+    late = project("review", "dismiss", review_id)
+    assert late.code == 3
+    assert f"review {review_id} was already dismissed by " in late.err
 
 
 def test_blind_pairs_of_a_run(project: Any) -> None:

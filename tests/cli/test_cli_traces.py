@@ -64,6 +64,26 @@ def test_lists_are_filtered_and_safe_to_look_at(project: Any) -> None:
     assert project("traces", "--since", "yesterdayish").code == 3
 
 
+@pytest.mark.parametrize("width", [60, 80, 84, 110, 120])
+def test_a_list_is_whole_at_every_width(
+    shiftright: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    telemetry = DuckDBTelemetry(tmp_path / ".shiftright" / "telemetry.duckdb")
+    large = {"input_tokens": 123_456, "output_tokens": 2_345, "cost_usd": 0.01234, "model": "gpt-5"}
+    telemetry.append(
+        [span(1, end_ns=START + 12_345 * 10**6, feature="f" * 60, **large), span(2, cost_usd=None)]
+    )
+    telemetry.close()
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = shiftright("traces").out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert "12,34" in lines[2]
+    assert "…" not in lines[1].partition('"')[0]
+    assert lines[1].count('"') >= 1, "what was asked is there"
+    told = ("123,456+2,345", "0.01234 USD") if width >= 110 else ()
+    assert all(words in lines[2] for words in told)
+
+
 def test_one_trace_is_a_tree_with_what_it_took(project: Any) -> None:
     out = project("trace", f"{1:032x}").out
     lines = [line for line in out.splitlines() if "━" in line]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from projects import CODE, SPEC, Project, outage
 
-from shiftright.errors import ProviderError
+from shiftright.errors import ProviderError, ScorerError
 
 MUST = SPEC.replace("cases: cases.jsonl", "cases: {gate: cases.jsonl, must: must.jsonl}")
 HEAD = MUST[: MUST.index("checks:")]
@@ -41,21 +41,34 @@ def test_a_must_case_that_raises_fails_although_nothing_scores_outputs(tmp_path:
     assert "c1001" in run.verdict.reasons[0]
 
 
-@pytest.mark.parametrize("broken", ["raise RuntimeError('no')", "return None", "return 0.9"])
-def test_a_must_case_that_could_not_be_measured_has_not_passed(tmp_path: Path, broken: str) -> None:
-    """Nor has one above the limit."""
-    code = (
+def toxic(said: str) -> str:
+    return (
         CODE
         + f"""
 
 def toxic(output: str, expected: object = None) -> float:
     if output == "hello 1001":
-        {broken}
+        {said}
     return 0.0
 """
     )
-    project = project_of(tmp_path, HEAD + 'checks:\n  toxic: {score: "echo:toxic", at_most: 20%}\n', code)
-    run = project.evaluate("perfect")
+
+
+@pytest.mark.parametrize("broken", ["raise RuntimeError('no')", "return None"])
+def test_a_must_case_that_could_not_be_measured_has_neither_passed_nor_failed(
+    tmp_path: Path, broken: str
+) -> None:
+    spec = HEAD + 'checks:\n  toxic: {score: "echo:toxic", at_most: 20%}\n'
+    project = project_of(tmp_path, spec, toxic(broken))
+    with pytest.raises(ScorerError, match=r"the scorer of toxic failed on 1 must case \(c1001\)"):
+        project.evaluate("perfect")
+    (project.folder / "echo.py").write_text(toxic("return 0.1"))
+    assert project.evaluate("perfect").verdict.merge == "yes"
+
+
+def test_a_must_case_above_a_limit_has_not_passed(tmp_path: Path) -> None:
+    spec = HEAD + 'checks:\n  toxic: {score: "echo:toxic", at_most: 20%}\n'
+    run = project_of(tmp_path, spec, toxic("return 0.9")).evaluate("perfect")
     assert (run.verdict.verdict, run.verdict.merge) == ("fail", "no")
     assert "1 of 3 must cases failed: c1001" in run.verdict.reasons[0]
 

@@ -175,14 +175,15 @@ class Site:
 
 
 async def control(scope: Any, receive: Any, send: Any) -> None:
-    """A control plane that says which path it got."""
+    """A control plane that says which path it got, of ``/unread`` without a look at the body."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-    await receive()
+    if scope["path"] != "/unread":
+        await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": scope["path"].encode(), "more_body": True})
     await send({"type": "http.response.body", "body": b"!"})

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import httpx
 import openai
 import pytest
 from tests.gateway.servers import Provider, Site, chunks, whole
+
+from shiftright.store.spend import month_of
 
 SPEC = """\
 feature: shout
@@ -107,6 +110,22 @@ def test_openai_asks_a_feature(client: openai.OpenAI, served: Site) -> None:
     assert [model.id for model in client.models.list()] == ["shout", "shout@loud", "shout@quiet"]
 
 
+def test_files_of_a_feature_edited_alone_are_followed(served: Site) -> None:
+    def said() -> str:
+        return str(httpx.post(served.url + "/v1/features/shout?variant=quiet", json="Hello").json()["output"])
+
+    assert said() == "hello"
+    code = served.root / "shout.py"
+    code.write_text(CODE.replace("text.lower()", "text.lower() + '.'"), encoding="utf-8")
+    until = time.monotonic() + 8
+    while said() != "hello." and time.monotonic() < until:
+        time.sleep(0.05)
+    assert said() == "hello."
+    code.write_text("this is no code", encoding="utf-8")
+    time.sleep(0.3)
+    assert said() == "hello.", "what cannot be loaded does not take the place of what can"
+
+
 def test_a_feature_is_called_with_its_own_input(served: Site) -> None:
     got = httpx.post(served.url + "/v1/features/shout", json="Hello")
     assert got.json() == {
@@ -121,7 +140,15 @@ def test_a_feature_is_called_with_its_own_input(served: Site) -> None:
     assert failed.status_code == 500
     assert "shout.py" not in failed.text
     assert "ValueError: no" in (served.spans(failed.headers["x-trace-id"])[0].error or "")
-    assert httpx.post(served.url + "/v1/features/nix", json="x").status_code == 404
+    unknown = httpx.post(served.url + "/v1/features/nix", json="x")
+    assert unknown.status_code == 404
+    span = served.spans(unknown.headers["x-trace-id"])[0]
+    assert (span.feature, span.name) == ("", "feature")
+    assert "'nix'" in (span.error or "")
+    assert served.telemetry.values("feature") == ("shout",)
+    served.run(served.access.exchange())
+    spent = served.records.spend.month(month_of(time.time()))
+    assert [scope for scope in spent if scope.startswith("feature:")] == ["feature:shout"]
 
 
 def test_a_variant_that_is_a_model_passes_the_callers_messages(

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -65,6 +67,58 @@ def test_a_stream_that_is_cut_ends_with_an_error_event(site: Site, provider: Pro
     assert first == b"" or first.startswith(EVENT)
     assert json.loads(got.content.split(b"data: ")[-1])["error"]["code"] == "provider_unreachable"
     assert site.spans(got.headers["x-trace-id"])[0].error
+
+
+ENDS = (
+    ("/v1/chat/completions", b"data: [DONE]\n\n"),
+    ("/v1/messages", b'event: message_stop\ndata: {"type":"message_stop"}\n\n'),
+    ("/v1/responses", b'data: {"type":"response.completed","response":{"id":"r","model":"gpt-5"}}\n\n'),
+)
+
+
+@pytest.mark.parametrize(("path", "end"), ENDS)
+def test_a_stream_without_its_end_mark_failed_and_keeps_its_usage(
+    site: Site, provider: Provider, path: str, end: bytes
+) -> None:
+    said = b'data: {"model":"gpt-5","usage":{"input_tokens":7,"output_tokens":3}}\n\n'
+    provider.plays = [chunks(said), chunks(said, end)]
+    model = "anthropic:claude-haiku-4-5" if path == "/v1/messages" else "openai:gpt-5"
+    cut, ended = (
+        site.spans(ask(site, path, model=model, stream=True).headers["x-trace-id"])[0] for _ in range(2)
+    )
+    assert cut.error == "the provider's stream ended before its end mark"
+    assert (cut.input_tokens, cut.output_tokens, cut.attributes["http.response.status_code"]) == (7, 3, 502)
+    assert (ended.error, ended.input_tokens) == (None, 7)
+
+
+def test_an_answer_with_a_finish_reason_has_ended(site: Site, provider: Provider) -> None:
+    last = b'data: {"model":"gpt-5","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    provider.plays = [chunks(EVENT, last)]
+    assert site.spans(ask(site, stream=True).headers["x-trace-id"])[0].error is None
+
+
+def test_a_response_that_failed_says_why(site: Site, provider: Provider) -> None:
+    failed = b'data: {"type":"response.failed","response":{"id":"r","error":{"message":"overloaded"}}}\n\n'
+    provider.plays = [chunks(failed)]
+    got = ask(site, "/v1/responses", stream=True)
+    assert "overloaded" in (site.spans(got.headers["x-trace-id"])[0].error or "")
+
+
+@pytest.mark.parametrize("how", [{"cut": True}, {}])
+def test_streams_that_are_cut_open_the_circuit(site: Site, provider: Provider, how: dict[str, bool]) -> None:
+    provider.plays = [chunks(EVENT, **how)]
+    codes = [ask(site, stream=True).status_code for _ in range(6)]
+    assert codes == [200] * 5 + [503]
+
+
+def test_clients_that_go_do_not_open_the_circuit(site: Site, provider: Provider) -> None:
+    provider.plays = [*[chunks(EVENT, hang=True)] * 6, whole(ANSWER)]
+    for _ in range(6):
+        with httpx.stream("POST", site.url + "/v1/chat/completions", json=ASK | {"stream": True}) as got:
+            next(got.iter_raw())
+            trace_id = got.headers["x-trace-id"]
+        assert site.spans(trace_id)[0].attributes["http.response.status_code"] == 499
+    assert ask(site).status_code == 200
 
 
 def test_broken_chunks_pass_and_the_rest_is_read(site: Site, provider: Provider) -> None:
@@ -163,6 +217,7 @@ def test_a_client_that_goes_before_the_answer_is_let_go(site: Site, provider: Pr
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(site.url + "/v1/chat/completions", json=ASK, headers={"traceparent": parent}, timeout=0.4)
+    assert provider.gone.wait(1), "the provider still works for nobody"
     span = site.spans("0af7651916cd43dd8448eb211c80319c")[0]
     assert span.attributes["http.response.status_code"] == 499
     assert site.gateway.active == 0
@@ -197,6 +252,41 @@ def test_a_body_of_more_than_50_mb_is_refused(site: Site) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 413")
 
 
+def test_the_control_plane_sees_a_large_body_before_its_end(site: Site) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as client:
+        client.sendall(head + b"300000\r\n" + b"x" * 0x300000 + b"\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("path", ["/x", "/unread"])
+@pytest.mark.parametrize("parts", [[b"small"], [b"x" * 1_000_000] * 5])
+def test_a_connection_is_kept_whatever_the_control_plane_reads(
+    site: Site, path: str, parts: list[bytes]
+) -> None:
+    kept = HTTPConnection("127.0.0.1", site.port, timeout=5)
+    kept.connect()
+    kept.auto_open = 0
+    for body in (b"".join(parts), iter(parts), b"again"):
+        kept.request("POST", path, body, {"Host": "localhost"})
+        assert kept.getresponse().read() == f"{path}!".encode()
+    kept.close()
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_let_go(site: Site) -> None:
+    for path in ("/x", "/unread"):
+        with socket.create_connection(("127.0.0.1", site.port), timeout=5) as client:
+            client.sendall(
+                b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n{" % path.encode()
+            )
+    assert httpx.get(site.url + "/x").status_code == 200
+    for _ in range(200):
+        if not site.gateway.active:
+            break
+        time.sleep(0.01)
+    assert site.gateway.active == 0
+
+
 def test_a_limit_in_usd_refuses_models_without_a_price(
     start: Callable[..., Site], provider: Provider
 ) -> None:
@@ -217,6 +307,52 @@ def test_what_breaks_after_it_was_sent_is_charged(site: Site, provider: Provider
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(site.url + "/v1/chat/completions", json=ASK, timeout=0.4)
     assert charged(site, above=broken) > broken
+
+
+ASKS = """\
+from shiftright import Context
+
+async def echo(text: str, ctx: Context) -> str:
+    await ctx.ask("first")
+    return await ctx.ask(text)
+"""
+ASKING = """\
+feature: echo
+run: echo:echo
+cases: cases.jsonl
+variants: {one: {model: 'openai:gpt-5', base_url: 'URL', api_key_env: OPENAI_API_KEY,
+                 price: {input: 1 USD/M, output: 1000 USD/M}}}
+baseline: one
+checks: {same: {score: exact, at_least: 50%}}
+"""
+
+
+@pytest.mark.parametrize("path", ["/v1/features/echo", "/v1/chat/completions", "/v1/messages"])
+def test_what_a_client_left_is_charged(
+    start: Callable[..., Site], provider: Provider, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Of a feature that asks twice the answer it got and what the second may cost; of a translated call the latter."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+
+    def prepare(root: Path) -> None:
+        (root / "spec.yaml").write_text(ASKING.replace("URL", provider.url), encoding="utf-8")
+        (root / "echo.py").write_text(ASKS, encoding="utf-8")
+        (root / "cases.jsonl").write_text('{"input": "a", "expected": "A"}\n', encoding="utf-8")
+
+    site = start(prepare=prepare)
+    translated = path == "/v1/messages"
+    provider.plays = [hang()] if translated else [whole(ANSWER), hang()]
+    ask = ASK | {"model": "openai:gpt-5" if translated else "echo"}
+    body = json.dumps("hi" if path == "/v1/features/echo" else ask).encode()
+    with socket.create_connection(("127.0.0.1", site.port)) as client:
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        while len(provider.received) < (1 if translated else 2):
+            time.sleep(0.005)
+    # by the feature's price: 5 tokens in and 1 out were answered, and an answer of 500 is expected
+    assert charged(site, above=0.0) == pytest.approx(
+        0.001005 + 0.500003 if not translated else 0.005, rel=0.01
+    )
 
 
 def charged(site: Site, above: float) -> float:

@@ -179,6 +179,23 @@ def test_other_code_than_the_release_was_frozen_with_serves_nobody(
     assert not site.records.rollouts.exposures(rollout.id)
 
 
+def test_code_edited_under_a_running_server_is_not_served_as_the_release(
+    serving: Callable[..., Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = serving()
+    spec = site.gateway.router.features["triage"]
+    digest = freeze(spec, "code", site.records)
+    site.records.releases.append("promote", "triage", digest, {"rollout": "o", "before": ""})
+    site.gateway.rollouts.exchange()
+    assert said(ask(site)) == "ok code"
+    (site.root / "triage.py").write_text("def keywords(text: str) -> str:\n    return 'ok other'\n")
+    until = time.monotonic() + 10
+    while said(ask(site)) != "ok old":
+        assert time.monotonic() < until
+        threading.Event().wait(0.1)
+    assert "was frozen from other code" in caplog.text
+
+
 def test_in_the_shadow_requests_are_copied_and_answers_are_not(
     serving: Callable[..., Site], provider: Provider
 ) -> None:

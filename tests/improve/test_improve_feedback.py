@@ -69,9 +69,11 @@ def test_what_a_user_wrote_is_redacted_as_traces_are(records: Records) -> None:
         correction={"to": "ann@example.com", "api_key": "sk-live-0123456789abcdef0123456789"},
         user="ann@example.com",
     )
-    stored = take(records, lookup, said, Redaction(["email"]))
+    stored = take(records, lookup, said, Redaction(["email"], b"key"))
     assert "ann@" not in json.dumps([stored.comment, stored.correction, stored.user])
-    assert stored.user == Redaction(["email"]).who("ann@example.com"), "as the spans of that user say it"
+    assert stored.user == Redaction(["email"], b"key").who("ann@example.com"), (
+        "as the spans of that user say it"
+    )
     assert "0123456789abcdef" not in json.dumps(records.feedback.of_trace(T1)[0].correction)
     plain = take(records, lookup, Given(trace_id=T1, value=0, correction=[1, None, "a"]))
     assert plain.correction == [1, None, "a"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from shiftright.settings import Settings
 from shiftright.spec.editing import add_split
 from shiftright.store import Records
 from shiftright.store.duckdb import DuckDBTelemetry
+from shiftright.store.reviews import ReviewClosed
 from shiftright.store.rows import ReviewRow
 
 TEXT = "I cannot find my debit thing"
@@ -143,6 +146,29 @@ def test_two_answers_to_one_input_are_refused(settings: Settings, records: Recor
     assert not same.case.added
 
 
+def test_of_many_at_once_one_resolves_and_the_others_hear_of_it(settings: Settings, records: Records) -> None:
+    review = complained(records)
+    names = [f"p{number}" for number in range(8)]
+    start = threading.Barrier(len(names))
+
+    def say(name: str) -> str:
+        start.wait(5)
+        try:
+            resolve(records, settings, review.id, "real", name, correction=name, consent="given")
+        except ReviewClosed as error:
+            return error.message
+        return ""
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        told = list(pool.map(say, names))
+    winner = records.reviews.get(review.id).reviewer
+    assert told[names.index(str(winner))] == ""
+    others = [message for message in told if message]
+    assert len(others) == len(names) - 1
+    assert all(f"already resolved by {winner} at " in message for message in others)
+    assert len(datasets.load(settings.root / "must.jsonl")) == 1
+
+
 def test_a_second_opinion_and_how_far_two_people_agree(settings: Settings, records: Records) -> None:
     assert agreement(records, "triage").agree.n == 0
     for number in range(1, 31):
@@ -152,7 +178,7 @@ def test_a_second_opinion_and_how_far_two_people_agree(settings: Settings, recor
         other = word if number > 3 else "judge_wrong" if word == "real" else "real"
         second = resolve(records, settings, review.id, other, "bob")
         assert second.second
-    with pytest.raises(UsageError, match="by ann already"):
+    with pytest.raises(UsageError, match=r"was already resolved by ann at 20\d\d-\d\d-\d\d "):
         resolve(records, settings, review.id, "real", "ann")
     found = agreement(records, "triage")
     assert (found.agree.n, found.agree.value, found.reviewers) == (30, 0.9, ("ann", "bob"))

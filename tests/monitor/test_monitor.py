@@ -147,12 +147,66 @@ def test_a_contract_changed_on_disk_is_followed(watched: tuple[Live, Intake, Mon
     assert len(live.records.scores.values("sorting", "json", since=0)) == 1
 
 
+def test_a_rubric_edited_alone_is_followed(live: Live) -> None:
+    spans = [live.span(), live.span()]
+    for name, verdict in (("strict", "fail"), ("mild", "pass")):
+        rows = [{"case_id": span.trace_id, "output": {"reason": "So.", "verdict": verdict}} for span in spans]
+        (live.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rubric = live.folder / "polite.md"
+    rubric.write_text("---\nmodel: recorded:strict.jsonl\n---\nIs it polite?")
+    judged = SPEC.replace('score: "scores:polite"', "judge: polite.md").replace("50%}", "100%}")
+    (live.folder / "spec.yaml").write_text(judged)
+    intake = Intake(live.telemetry, flush_s=0.01)
+    monitor = Monitor(live.settings, live.records, live.telemetry, look_s=0.05)
+    monitor.start()
+    intake.listen(monitor.listen)
+
+    def value(number: int) -> list[float | None]:
+        rows = live.records.scores.of_trace(spans[number].trace_id)
+        return [row.score.value for row in rows if row.score.name == "polite"]
+
+    try:
+        intake.offer([spans[0]])
+        wait_for(lambda: value(0) == [0.0])
+        rubric.write_text("---\nmodel: recorded:mild.jsonl\n---\nIs it rather polite?")
+        wait_for(lambda: not monitor._scorings)
+        intake.offer([spans[1]])
+        wait_for(lambda: value(1) == [1.0])
+    finally:
+        intake.close()
+        monitor.close()
+
+
 def test_what_is_drawn_at_a_small_share_is_drawn_at_a_larger_one() -> None:
     ids = [f"{number:032x}" for number in range(4000)]
     small = {trace_id for trace_id in ids if drawn(trace_id, 0.1)}
     assert small <= {trace_id for trace_id in ids if drawn(trace_id, 0.3)}
     assert 300 < len(small) < 500
     assert all(drawn(trace_id, 1.0) for trace_id in ids)
+
+
+def test_a_judge_that_cannot_be_asked_costs_its_own_scores_and_says_so(live: Live) -> None:
+    model = "model: http://127.0.0.1:9/v1#judge\napi_key_env: NO_SUCH_KEY\nprice: {input: 1 USD/M, output: 1 USD/M}"
+    (live.folder / "helpful.md").write_text(f"---\n{model}\n---\nIs it polite?")
+    text = SPEC.replace("50%}", "100%}").replace(
+        "  speed:", "  judged: {judge: helpful.md, at_least: 50%}\n  speed:"
+    )
+    (live.folder / "spec.yaml").write_text(text)
+    intake = Intake(live.telemetry, flush_s=0.01)
+    monitor = Monitor(live.settings, live.records, live.telemetry, look_s=0.05)
+    monitor.start()
+    intake.listen(monitor.listen)
+    try:
+        spans = [live.span() for _ in range(10)]
+        intake.offer(spans)
+        wait_for(lambda: monitor.scored == 10)
+        for span in spans:
+            named = {row.score.name for row in live.records.scores.of_trace(span.trace_id)}
+            assert named == {"json", "polite"}
+        assert "NO_SUCH_KEY" in monitor.failing["triage", "judged"]
+    finally:
+        intake.close()
+        monitor.close()
 
 
 def test_a_judge_asks_people_where_it_finds_fault_and_stops_at_its_budget(live: Live) -> None:

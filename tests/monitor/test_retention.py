@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from live_project import Live
 
+from shiftright.core.score import Score
 from shiftright.errors import SpecError
-from shiftright.monitor.retention import KEEP_BYTES, Retention, keep_pruning, prune, retention
+from shiftright.monitor.retention import KEEP_BYTES, Retention, keep_pruning, prune, prune_texts, retention
+from shiftright.store.rows import FeedbackRow, ScoreRow
+from shiftright.store.texts import Forgotten
 
 DAY = 86400.0
 
@@ -75,7 +78,7 @@ def test_serving_prunes_by_itself_and_goes_on_after_trouble(live: Live) -> None:
     live.telemetry.append([live.span(ago_s=3 * DAY), live.span()])
 
     async def run() -> None:
-        task = asyncio.create_task(keep_pruning(live.folder, live.telemetry, every_s=0.01))
+        task = asyncio.create_task(keep_pruning(live.folder, live.telemetry, live.records, every_s=0.01))
         await asyncio.sleep(0.1)
         assert live.telemetry.count() == 2
         (live.folder / "shiftright.yaml").write_text("data: {keep: 2 days}\n")
@@ -86,6 +89,48 @@ def test_serving_prunes_by_itself_and_goes_on_after_trouble(live: Live) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def written(live: Live, trace_id: str, feature: str = "triage") -> str:
+    """Feedback, a score and a review of a trace, each with something personal in it; gives the review's id."""
+    now = time.time()
+    live.records.feedback.add(
+        FeedbackRow(trace_id=trace_id, name="thumbs", created_at=now, feature=feature, value=0.0,
+                    comment="I am Ann", correction="Ann", user="ann")
+    )  # fmt: skip
+    score = Score("polite", 0.0, explanation="It calls her Ann")
+    live.records.scores.add([ScoreRow(trace_id=trace_id, feature=feature, score=score, created_at=now)])
+    subject = {"input": {"forgotten": True, "is": "Ann"}, "output": "Ann", "variant": "a", "check": "polite"}
+    return live.records.reviews.open("complaint", subject, feature=feature, trace_id=trace_id).id
+
+
+def test_what_was_written_goes_with_its_time_and_what_was_decided_stays(live: Live) -> None:
+    contract(live, "short", "data: {keep: 7 days}\n")
+    first, second, other = (
+        written(live, name * 32, feature) for name, feature in (("a", "short"), ("b", "short"), ("c", ""))
+    )
+    reviews = live.records.reviews
+    said = {"choice": "real", "comment": "Ann is right", "correction": "Ann", "case": "c1"}
+    reviews.close(first, "resolved", said, "bob")
+    violation = reviews.open("violation", {"check": "polite", "reason": "below"}, feature="short").id
+    kept = retention(live.folder)
+    assert not prune_texts(live.records, kept, time.time() + 6 * DAY)
+    assert prune_texts(live.records, kept, time.time() + 8 * DAY) == Forgotten(2, 2, 2)
+    assert not prune_texts(live.records, kept, time.time() + 8 * DAY), "once is enough"
+    done = reviews.get(first)
+    assert (done.status, done.reviewer, done.resolution) == (
+        "resolved",
+        "bob",
+        {"choice": "real", "case": "c1"},
+    )
+    assert done.subject == {"forgotten": True, "check": "polite", "variant": "a"}
+    assert (reviews.get(second).status, reviews.get(second).reviewer) == ("dismissed", "retention")
+    (told,) = live.records.feedback.of_trace("a" * 32)
+    assert (told.value, told.comment, told.correction, told.user) == (0.0, None, None, None)
+    (score,) = live.records.scores.of_trace("a" * 32)
+    assert (score.score.value, score.score.explanation) == (0.0, None)
+    assert reviews.get(violation).subject["reason"] == "below"
+    assert "Ann" in str(reviews.get(other)), "no contract and no company says how long"
 
 
 @pytest.mark.parametrize(

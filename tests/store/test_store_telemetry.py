@@ -270,8 +270,17 @@ def test_retention_by_age_and_size(store: DuckDBTelemetry) -> None:
 def test_a_user_is_forgotten_everywhere(store: DuckDBTelemetry) -> None:
     store.append([span(1, user="u"), span(1, 1, 0, input="theirs"), span(2, user="v"), span(3, 1, 0)])
     store.append([span(3, user="u")])
-    assert store.erase(user="u") == 4
+    assert sorted(store.traces_of("user", "u")) == [f"{number:032x}" for number in (2, 4)]
+    assert store.erase("user", "u") == 4
     assert store.count() == 1
+    assert ids(store) == [f"{3:032x}"]
+
+
+def test_a_session_and_a_trace_are_forgotten(store: DuckDBTelemetry) -> None:
+    store.append([span(1, session="s"), span(2, session="t"), span(3), span(3, 1, 0)])
+    assert (store.traces_of("session", "s"), store.erase("session", "s")) == ((f"{2:032x}",), 1)
+    assert (store.traces_of("trace", f"{4:032x}"), store.erase("trace", f"{4:032x}")) == ((f"{4:032x}",), 2)
+    assert (store.traces_of("trace", "f" * 32), store.erase("trace", "no id")) == ((), 0)
     assert ids(store) == [f"{3:032x}"]
 
 

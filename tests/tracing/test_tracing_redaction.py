@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from shiftright.core.trace import SpanRow
 from shiftright.errors import SpecError
+from shiftright.store.secret import kept_secret
 from shiftright.tracing.redaction import Redaction, kinds_of_project
 
 ALL = Redaction(["email", "phone", "card", "iban"])
@@ -165,12 +167,20 @@ def test_users_by_address_are_told_apart_without_it() -> None:
     assert [span.user for span in spans] == list(users), "not asked for"
     ALL.prepare(spans)
     ann, again, bob, plain = (span.user for span in spans)
-    assert re.fullmatch(r"\[email:[0-9a-f]{8}\]", ann)
+    assert re.fullmatch(r"\[email:[0-9a-f]{16}\]", ann)
     assert ann == again != bob
     assert plain == "u-17"
     assert [span.session for span in spans] == [f"{span.user}/1" for span in spans]
     ALL.prepare(spans)
     assert spans[0].user == ann, "redacted once is done"
+
+
+def test_only_a_project_knows_its_hashes(tmp_path: Path) -> None:
+    keys = [kept_secret(tmp_path / name / "names.key") for name in ("one", "one", "other")]
+    hashes = [Redaction(["email"], key).who("ann@example.com") for key in keys]
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert Redaction(["email"]).who("ann@example.com") not in hashes
+    assert (tmp_path / "one" / "names.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_span_is_changed_in_place_with_all_its_attributes() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 from starlette.testclient import TestClient
-from web_sites import BASE, trace_id
+from web_sites import BASE, PAGE, trace_id
 
 from shiftright.core.trace import SpanRow
+from shiftright.web.sessions import form_token
 from shiftright.web.site import Site
 
 
@@ -132,6 +133,32 @@ def test_openapi_names_every_path_and_resolves(client: TestClient) -> None:
     assert used <= named
 
 
+def test_runs_are_paged(fresh) -> None:
+    from shiftright.store.rows import RunRow
+    from shiftright.web.application import application
+
+    own = fresh(empty=True)
+    made = []
+    for number in range(5):
+        made.append(own.records.runs.new_id())
+        feature = "odd" if number % 2 else "even"
+        own.records.runs.start(
+            RunRow(made[-1], feature, "a", variant_digest="v", dataset_digest="d", started_at=float(number))
+        )
+    client = TestClient(application(own), base_url=BASE)
+
+    def walk(query: str) -> list[str]:
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = client.get(f"/api/runs?limit=2&cursor={cursor}{query}").json()
+            seen += [run["id"] for run in page["data"]]
+            cursor = page["next_cursor"]
+        return seen
+
+    assert walk("") == made[::-1]
+    assert walk("&feature=even") == made[::-2]
+
+
 def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
 
     from shiftright.web.application import application
@@ -146,6 +173,12 @@ def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
     )
     assert refused.status_code == 400
     assert "consent" in refused.json()["error"]["message"]
+    token = form_token(own, client.get("/").headers)
+    asked = {"choice": "real", "correction": "sorry", "token": token, "kind": "complaint", "feature": "echo"}
+    page = client.post(f"/inbox/{review['id']}", data=asked, headers=PAGE)
+    assert page.status_code == 400
+    assert '<input type="hidden" name="kind" value="complaint">' in page.text
+    assert page.text.count("?feature=echo&amp;kind=complaint") == page.text.count('<a href="/inbox/')
     closed = client.post(
         f"/api/reviews/{review['id']}",
         json={"choice": "real", "reviewer": "ada", "correction": "sorry", "consent": "given"},
@@ -156,3 +189,28 @@ def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
     scores = client.get(f"/api/traces/{trace_id(1)}").json()["scores"]
     assert ("human", "ada") in [(score["source"], score["author"]) for score in scores]
     assert client.post(f"/api/reviews/{review['id']}", content=b"{").status_code == 400
+    late = client.post(f"/api/reviews/{review['id']}", json={"choice": "dismiss", "reviewer": "bob"})
+    assert late.status_code == 409
+    assert late.json()["error"]["code"] == "closed"
+    assert "already resolved by ada at 20" in late.json()["error"]["message"]
+    page = client.post(f"/inbox/{review['id']}", data={"choice": "dismiss", "token": token}, headers=PAGE)
+    assert page.status_code == 409
+    assert "already resolved by ada at 20" in page.text
+
+
+def test_marks_of_a_case_of_a_run_name_their_person(fresh) -> None:
+    from shiftright.web.application import application
+
+    own = fresh()
+    client = TestClient(application(own), base_url=BASE)
+    (run,) = client.get("/api/runs").json()["data"]
+    case = client.get(f"/api/runs/{run['id']}").json()["cases"][0]["id"]
+    token = form_token(own, client.get("/").headers)
+    sent = {"choice": "real", "token": token, "reviewer": "Ann <b>"}
+    marked = client.post(f"/runs/{run['id']}/cases/{case}", data=sent, follow_redirects=False)
+    assert marked.status_code == 303
+    page = client.get(f"/runs/{run['id']}").text
+    assert "said: real (Ann &lt;b&gt;)" in page
+    assert 'value="Ann &lt;b&gt;"' in page, "asked for once"
+    (review,) = own.records.reviews.list("resolved", kind="disagreement").data
+    assert review.reviewer == "Ann <b>"

@@ -63,7 +63,12 @@ def test_metrics_tell_what_was_left_out(tmp_path: Path) -> None:
         exporter.offer(spans(200))
         exporter.close()
         watched = msgspec.structs.replace(made, watch=Watch(monitor, exporter))
-        lines = TestClient(application(watched), base_url=BASE).get("/metrics").text.splitlines()
+        monitor._keeper.failing["echo", "right"] = "no key for <b>it</b>"
+        client = TestClient(application(watched), base_url=BASE)
+        lines = client.get("/metrics").text.splitlines()
+        page = client.get("/features/echo").text
+    assert "right scores no live trace: no key for &lt;b&gt;it&lt;/b&gt;" in page
+    assert 'shiftright_checks_failing{feature="echo",check="right"} 1' in lines
     assert "shiftright_traces_queued 5" in lines
     assert "shiftright_traces_unscored_total 3" in lines
     assert "shiftright_export_dropped_total 3" in lines

@@ -10,6 +10,7 @@ from web_sites import BASE, PAGE, trace_id
 
 from shiftright.improve import tokens
 from shiftright.web.application import application
+from shiftright.web.attempts import Attempts
 from shiftright.web.sessions import form_token, new_session
 from shiftright.web.site import Site
 
@@ -68,6 +69,32 @@ def test_logging_in_gives_a_cookie_that_only_this_server_reads(locked: tuple[Sit
     assert KEY not in cookie
     assert client.get("/", headers=PAGE).status_code == 200
     assert client.get("/api/traces").status_code == 200
+
+
+def test_wrong_keys_are_not_tried_for_long(locked: tuple[Site, TestClient]) -> None:
+    own, client = locked
+    token = form_token(own, client.get("/login").headers)
+    wrong = [client.post("/login", data={"key": str(n), "token": token}).status_code for n in range(12)]
+    assert wrong == [403] * 10 + [429] * 2
+    right = client.post("/login", data={"key": KEY, "token": token}, headers=PAGE)
+    assert right.status_code == 429
+    assert int(right.headers["retry-after"]) > 500
+    assert "too many wrong keys" in right.text
+    assert client.get("/api/traces", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+    other = TestClient(client.app, base_url=BASE, client=("10.0.0.2", 1), follow_redirects=False)
+    assert other.post("/login", data={"key": KEY, "token": token}).status_code == 303
+
+
+def test_attempts_are_forgotten_in_time_and_bounded_whoever_tries() -> None:
+    now = [0.0]
+    attempts = Attempts(by_one=2, by_all=3, within_s=60, clock=lambda: now[0])
+    for at, address in ((0, "a"), (10, "a"), (20, "b")):
+        assert attempts.wait_s(address) == 0
+        now[0] = at
+        attempts.failed(address)
+    assert (attempts.wait_s("a"), attempts.wait_s("b"), attempts.wait_s("c")) == (40, 40, 40)
+    now[0] = 60.0
+    assert [attempts.wait_s(address) for address in "abc"] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("value", ["", "1.abc", "99999999999.abc", "٣.abc", "x" * 5000])

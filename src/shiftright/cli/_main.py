@@ -16,6 +16,7 @@ from shiftright.cli.compare import compare
 from shiftright.cli.demo import demo
 from shiftright.cli.doctor import doctor
 from shiftright.cli.draft import draft
+from shiftright.cli.erase import erase
 from shiftright.cli.eval import eval_
 from shiftright.cli.export import export
 from shiftright.cli.gate import gate
@@ -80,6 +81,7 @@ for _function, _name in (
     (trace, "trace"),
     (costs, "costs"),
     (export, "export"),
+    (erase, "erase"),
     (pull, "pull"),
     (mcp, "mcp"),
     (scan, "scan"),

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from shiftright.core.trace import Bucket, Group, Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Erasable, Group, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import StoreError, UsageError
 from shiftright.settings import Settings
 from shiftright.store.telemetry import TraceReader, open_telemetry
-from shiftright.tracing.handover import owner_of
+from shiftright.tracing.handover import SERVER_FILE, owner_of
+
+if TYPE_CHECKING:
+    from shiftright.monitor.erasing import Erased
 
 _PATIENCE_S = 30.0
 _AT_ONCE = 500
@@ -87,13 +91,23 @@ class ServedTraces:
         body = self._get(f"/api/traces/{quote(trace_id, safe='')}", missing=b'{"spans": []}')
         return msgspec.json.decode(body, type=_Detail).spans
 
+    def erase(self, what: Erasable, name: str) -> Erased:
+        """As ``monitor.erasing.erase``, by the server."""
+        from shiftright.monitor.erasing import Erased
+
+        body = msgspec.json.encode({"what": what, "name": name})
+        with self._asked("/api/erase", body=body) as response:
+            return msgspec.json.decode(response.read(), type=Erased)
+
     def _get(self, path: str, missing: bytes | None = None) -> bytes:
         with self._asked(path, may_miss=missing is not None) as response:
             body = response.read()
         return missing if missing is not None and response.status == http.client.NOT_FOUND else body
 
     @contextmanager
-    def _asked(self, path: str, *, may_miss: bool = False) -> Iterator[http.client.HTTPResponse]:
+    def _asked(
+        self, path: str, *, may_miss: bool = False, body: bytes | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
         """The open answer.
 
         Raises:
@@ -104,16 +118,18 @@ class ServedTraces:
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = connect(address.hostname or "", address.port, timeout=_PATIENCE_S)
         try:
-            connection.request("GET", path, headers=self._headers)
+            connection.request("GET" if body is None else "POST", path, body, self._headers)
             response = connection.getresponse()
             status = response.status
             if status == http.client.UNAUTHORIZED:
                 raise UsageError(f"{self._url} asks for a key", hint="Set SHIFTRIGHT_KEY.")
+            if status == http.client.BAD_REQUEST:
+                raise UsageError(str(msgspec.json.decode(response.read())["error"]["message"]))
             if status != http.client.OK and not (may_miss and status == http.client.NOT_FOUND):
                 raise StoreError(f"{self._url} answered {status} to {path}")
             yield response
         except (OSError, http.client.HTTPException) as error:
-            hint = "If it was killed, delete serve.json in the project's .shiftright folder."
+            hint = f"If it was killed, delete {SERVER_FILE} in the project's .shiftright folder."
             raise StoreError(
                 f"{self._url} owns the traces and does not answer: {error}", hint=hint
             ) from error

@@ -61,7 +61,7 @@ def _reading(server: MCPServer[Any], app: App) -> None:
         from shiftright.evals.outlook import outlook
 
         with _quiet():
-            return _told(outlook(specs.find(feature, app.settings.root)))
+            return _told(outlook(specs.named(feature, app.settings.root)))
 
     @server.tool(structured_output=False)
     def explain(feature: str) -> str:
@@ -163,9 +163,11 @@ def _trying(server: MCPServer[Any], app: App) -> None:
 def _writing(server: MCPServer[Any], app: App) -> None:
     @server.tool(structured_output=False)
     def add_case(feature: str, trace_id: str, expected: str, consent: str) -> str:
-        """Make a live trace a case that has to pass. ``expected``: the right answer, text or JSON. ``consent``: `given`
-        by the user, or `not_needed` where nothing in it is about a person: ask, never guess."""
+        """Make a live trace a case that has to pass. ``expected``: the right answer, a text or a JSON
+        object or list. ``consent``: `given` by the user, or `not_needed` where nothing in it is about a person: ask,
+        never guess."""
         from shiftright.cli._telemetry import traces_of
+        from shiftright.cli.run import value_of
         from shiftright.errors import UsageError
         from shiftright.improve.cases import add_case as add
         from shiftright.tracing.exchange import exchange
@@ -181,21 +183,11 @@ def _writing(server: MCPServer[Any], app: App) -> None:
                 app.settings,
                 feature,
                 value=told.value,
-                correction=_data(expected),
+                correction=value_of(expected, "expected"),
                 source=f"trace:{trace_id}",
                 consent=consent,  # type: ignore[arg-type]  # one of the two, see above
             )
         return _told({"case": added.case.id, "file": added.file, "added": added.added})
-
-
-def _data(text: str) -> Any:
-    """JSON, or the text that it is."""
-    import msgspec
-
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return text
 
 
 @contextmanager

@@ -44,17 +44,13 @@ def run(
 
 
 def value_of(given: str, option: str) -> Any:
-    """JSON where it is an object or a list; any other text is the text it is."""
-    import msgspec
+    """``core.text.written``, except that what begins like an object or a list has to be one."""
+    from shiftright.core.text import written
 
-    if given.lstrip()[:1] in ("{", "["):
-        try:
-            return msgspec.json.decode(given)
-        except msgspec.DecodeError as error:
-            raise UsageError(
-                f"{option} begins like JSON but is none: {error}", hint="Quote it for the shell."
-            ) from None
-    return given
+    value = written(given)
+    if value is given and given.lstrip()[:1] in ("{", "["):
+        raise UsageError(f"{option} begins like JSON but is none", hint="Quote it for the shell.")
+    return value
 
 
 def _as_document(found: SingleRun) -> dict[str, Any]:

@@ -20,6 +20,9 @@ Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="30m,
 By = Literal["feature", "variant", "release", "model", "provider", "user", "service"]
 TEXT_SHOWN = 2_000
 _BAR = 24
+_ID = 8
+_GAP = 2
+_LEAST_ASKED = 20
 
 
 def traces(
@@ -132,30 +135,46 @@ def _whole_id(telemetry: Any, given: str) -> str:
 
 
 def _print_list(rows: Sequence[TraceRow]) -> None:
+    """Figures are whole at any width, where there is room for them; what was asked takes what is left."""
+    from rich.cells import cell_len
     from rich.table import Table
 
-    from shiftright.cli._screen import NARROW, console, text
+    from shiftright.cli._screen import console, text
     from shiftright.evals.report.visible import short
 
     screen = console()
-    wide = screen.width >= NARROW
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    right = ("ms", "cost")
-    for name in ("trace", "when", "name", *(("ms", "tokens", "cost") if wide else ("ms",)), "asked"):
-        table.add_column(name, no_wrap=True, justify="right" if name in right else "left")
-    for row in rows:
-        cells = [
-            text(row.trace_id[:12]),
-            text(_when(row.start_ns)),
-            text(
-                ("✗ " if row.error else "") + short(row.feature or row.name, 24), "red" if row.error else ""
-            ),
-            text(f"{row.duration_ms:,.0f}"),
-        ]
-        if wide:
-            cells += [text(f"{row.input_tokens:,}+{row.output_tokens:,}"), text(_usd(row.cost_usd))]
-        table.add_row(*cells, text(short(row.error or row.input_preview, 40)))
+    for wide in (True, False):
+        names, lines = _columns(rows, wide=wide)
+        widths = [max(map(cell_len, column)) for column in zip(names, *lines, strict=True)]
+        left = screen.width - sum(widths) - _GAP * len(widths)
+        if left >= _LEAST_ASKED:
+            break
+    left = max(left, 1)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    for name, width in zip((*names, "asked"), (*widths, left), strict=True):
+        table.add_column(
+            name, no_wrap=True, width=width, justify="right" if name in ("ms", "cost") else "left"
+        )
+    for row, line in zip(rows, lines, strict=True):
+        cells = [text(cell, "red" if row.error and place == 2 else "") for place, cell in enumerate(line)]
+        table.add_row(*cells, text(short(row.error or row.input_preview, left)))
     screen.print(table)
+
+
+def _columns(rows: Sequence[TraceRow], *, wide: bool) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a line of cells per trace."""
+    from shiftright.evals.report.visible import short
+
+    lines = []
+    for row in rows:
+        name = ("✗ " if row.error else "") + short(row.feature or row.name, 24 if wide else 16)
+        when, took = _when(row.start_ns), f"{row.duration_ms:,.0f}"
+        if wide:
+            tokens = f"{row.input_tokens:,}+{row.output_tokens:,}"
+            lines.append([row.trace_id[:_ID], when, name, took, tokens, _usd(row.cost_usd)])
+        else:
+            lines.append([row.trace_id[:_ID], when[: -len(":00")], name, took])
+    return ["trace", "when", "name", "ms", *(("tokens", "cost") if wide else ())], lines
 
 
 def _print_trace(spans: Sequence[SpanRow]) -> None:

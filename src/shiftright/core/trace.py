@@ -19,6 +19,7 @@ Operation = Literal[
 """What a span does; instrumentations' many words for it are mapped to these (tracing.conventions)."""
 
 Group = Literal["", "feature", "variant", "release", "model", "provider", "user", "service"]
+Erasable = Literal["trace", "user", "session"]
 Bucket = Literal["hour", "day"]
 
 

@@ -21,7 +21,7 @@ from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
 from shiftright.evals.target import Target, resolve
-from shiftright.evals.troubles import Held, Troubles, outage, unanswered
+from shiftright.evals.troubles import Held, Troubles, trouble, unanswered
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
 from shiftright.store import Records
@@ -185,7 +185,8 @@ class GateRun:
         """Every ``must`` case, first: one that fails settles both answers before anything else is paid for.
 
         Raises:
-            ProviderError: when none has failed but the provider has, on some: the answer is not known.
+            ProviderError, ScorerError: when none has failed but the provider or a scorer has, on some: the answer is
+                not known.
         """
         if self.target.must is None:
             return
@@ -195,7 +196,7 @@ class GateRun:
         def use(runs: Sequence[CaseRun]) -> bool:
             for run in runs:
                 self._troubles.add(run)
-                if outage(run):
+                if trouble(run):
                     out.append(run)
                     continue
                 position = self.contract.must_cases

@@ -112,14 +112,16 @@ class History:
         if target.baseline is not None:
             identity = target.baseline_identity
             lines.append(Stable(target.spec.feature, target.baseline.name, identity))
-            # a failed answer is never remembered: the next eval asks the baseline again
+            # a failed answer or measurement is never remembered: the next eval asks the baseline again
             sound = self._records.answers.get(target.baseline.digest)
             digests = {case.id: case.input_digest for case in target.gate.cases}
             first = target.baseline.first_repeat
             lines += [
                 BaselineScore(target.spec.feature, identity, c.case_id, c.case_digest, c.baseline)
                 for c in consumed
-                if c.baseline and (digests.get(c.case_id, ""), first) in sound
+                if c.baseline
+                and not any(value is None for values in c.baseline.values() for value in values)
+                and (digests.get(c.case_id, ""), first) in sound
             ]
         self.lock.merge(lines)
         self.lock.write(self.path)

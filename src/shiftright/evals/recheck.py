@@ -3,6 +3,9 @@
 A provider that changes a model behind its name shifts every difference by the same amount, and nothing in the
 differences shows it (statistics.md, section b). So on a random 5 % of the cases whose baseline is remembered, it runs
 afresh, and "remembered mean = fresh mean" is tested from both sides with the primitive of every other decision.
+
+It is also the witness of a candidate that has never answered: where the remembered baseline cannot answer here either
+(a variable or an index is missing), the candidate is not to blame.
 """
 
 from __future__ import annotations
@@ -83,9 +86,16 @@ class Recheck:
         self._its_runs, self._seed, self._repeat = its_runs, seed, repeat
         names = [check.name for check in spec.checks if quality(check)]
         self._tests = {name: ShiftTest(checks=len(names)) for name in names}
+        self._alive = False
 
     async def __call__(self, step: Step) -> CaseRun:
         run = await self._work(step)
+        if not self._alive and self._remembered(run):
+            if all(row.answer.failure is not None for row in run.candidate):
+                row = await self._baseline.call(step.case, self._repeat)
+                self._alive = row.answer.failure is None
+                return msgspec.structs.replace(run, asked_again=(row,), witnessed=True)
+            self._alive = True
         if self._tests and self._chosen(step.case.id) and self._remembered(run):
             row = await self._baseline.call(step.case, self._repeat)
             run = msgspec.structs.replace(run, asked_again=(row,))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from shiftright.core.counting import counted
-from shiftright.errors import Error, FeatureError, ProviderError
+from shiftright.errors import Error, FeatureError, ProviderError, ScorerError
 from shiftright.evals.scoring import Scores
 from shiftright.evals.work import CaseRun
 from shiftright.store.rows import StoredAnswer
@@ -59,29 +60,25 @@ class Troubles:
 class Held:
     """Cases that wait before they count as evidence.
 
-    An outage is no evidence against a variant, and a baseline that has never answered is none for it. So a case with a
-    provider failure waits until a later case has none, and every case waits until the baseline has answered once. Then
-    they count, in order. A run that ends, or goes on for 20 cases, without that cannot be decided.
+    What a provider, a scorer or a broken environment does is no evidence about a variant. So a case whose failure may
+    be one of these (see ``trouble``) waits until a later case has none; then both count, in order. A run that ends, or
+    goes on for 20 cases, without that cannot be decided.
 
     ``begun``: cases of this decision have counted before, in an earlier run.
     """
 
     def __init__(self, *, begun: bool = False) -> None:
         self._waiting: list[CaseRun] = []
-        self._answered = self._sound = begun
+        self._sound = begun
 
     def release(self, runs: Sequence[CaseRun]) -> list[CaseRun]:
         """The cases that count now: up to the last sound one.
 
         Raises:
-            ProviderError, FeatureError: after 20 cases in a row that wait.
+            ProviderError, FeatureError, ScorerError: after 20 cases in a row that wait.
         """
-        last = 0
         self._waiting += runs
-        for index, run in enumerate(self._waiting, 1):
-            self._answered = self._answered or not run.baseline or any(_ok(row) for row in run.baseline)
-            if self._answered and not outage(run):
-                last = index
+        last = next((i for i in range(len(self._waiting), 0, -1) if not trouble(self._waiting[i - 1])), 0)
         released, self._waiting = self._waiting[:last], self._waiting[last:]
         self._sound = self._sound or bool(released)
         if len(self._waiting) >= MOST_HELD:
@@ -92,7 +89,7 @@ class Held:
         """At the end of the cases: a short tail of failures counts as data, a long one, or nothing else, does not.
 
         Raises:
-            ProviderError, FeatureError: then.
+            ProviderError, FeatureError, ScorerError: then.
         """
         waiting, self._waiting = self._waiting, []
         if waiting and (not self._sound or len(waiting) > SHORT_TAIL):
@@ -101,29 +98,51 @@ class Held:
         return waiting
 
     def _error(self) -> Error:
-        count, message = len(self._waiting), _last_failure(self._waiting)
-        if not self._answered:
-            return FeatureError(f"the baseline failed on all {count} cases, the last: {message}", hint=AGAIN)
-        return ProviderError(f"{count} provider failures in a row, the last: {message}", hint=AGAIN)
+        found = trouble(self._waiting[-1])
+        assert found is not None
+        return found.error(f"on {counted(len(self._waiting), 'case')} in a row")
 
 
-def outage(run: CaseRun) -> bool:
-    """Did the provider fail, on either side?"""
-    rows = (*run.candidate, *run.baseline)
-    return any(row.answer.failure is not None and row.answer.failure.kind == "provider" for row in rows)
+class Trouble(NamedTuple):
+    """Why a case may be no evidence: what failed, and its message."""
+
+    kind: type[Error]
+    who: str
+    message: str
+
+    def error(self, where: str) -> Error:
+        return self.kind(f"{self.who} failed {where}, the last: {self.message}", hint=AGAIN)
 
 
-def unanswered(runs: Sequence[CaseRun]) -> ProviderError:
-    """``must`` cases on which the provider failed have neither passed nor failed."""
+def trouble(run: CaseRun) -> Trouble | None:
+    """What failed in a case without saying anything about the candidate; None where nothing did.
+
+    A provider, on either side. The baseline, whatever came over it: it has answered before, or is to. A scorer that
+    measured neither side; where it could measure one, the other's output is what it stumbled over.
+    """
+    for row in (*run.candidate, *run.baseline):
+        failure = row.answer.failure
+        if failure is not None and failure.kind == "provider":
+            return Trouble(ProviderError, "the provider", failure.message)
+    for rows in (run.baseline, run.asked_again if run.witnessed else ()):
+        failed = [row.answer.failure for row in rows if row.answer.failure is not None]
+        if failed and len(failed) == len(rows):
+            return Trouble(FeatureError, "the baseline", failed[-1].message)
+    return _unmeasured(run)
+
+
+def _unmeasured(run: CaseRun) -> Trouble | None:
+    both = (*run.candidate_scores, *run.baseline_scores)
+    for name in both[0] if both else ():
+        failures = [scores[name].failure for scores in both if scores[name].label != "failed"]
+        if failures and all(failures):
+            return Trouble(ScorerError, f"the scorer of {name}", str(failures[-1]))
+    return None
+
+
+def unanswered(runs: Sequence[CaseRun]) -> Error:
+    """``must`` cases that have neither passed nor failed, for the trouble there was."""
     names = ", ".join(run.case.id for run in runs[:3]) + (", …" if len(runs) > 3 else "")
-    said = f"the provider failed on {counted(len(runs), 'must case')} ({names})"
-    return ProviderError(f"{said}, the last: {_last_failure(runs)}", hint=AGAIN)
-
-
-def _last_failure(runs: Sequence[CaseRun]) -> str:
-    rows = [row for run in runs for row in (*run.baseline, *run.candidate)]
-    return next(row.answer.failure.message for row in reversed(rows) if row.answer.failure is not None)
-
-
-def _ok(row: StoredAnswer) -> bool:
-    return row.answer.failure is None
+    found = trouble(runs[-1])
+    assert found is not None
+    return found.error(f"on {counted(len(runs), 'must case')} ({names})")

@@ -19,7 +19,8 @@ from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
 
 class CaseRun(msgspec.Struct, frozen=True, gc=False):
     """What one case gave: answers, Scores, and the values that the decision sees (``baseline_values`` may come from the
-    lock, without answers). ``asked_again`` is the baseline's answer that checks what is remembered of it."""
+    lock, without answers). ``asked_again`` is the baseline's answer that checks what is remembered of it, or, where
+    ``witnessed``, whether anything at all can be answered here."""
 
     case: Case
     unit: str
@@ -31,6 +32,7 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
     candidate_values: dict[str, Values]
     baseline_values: dict[str, Values]
     asked_again: tuple[StoredAnswer, ...] = ()
+    witnessed: bool = False
 
     def evidence(self) -> CaseScores:
         """What the decision sees."""
@@ -119,6 +121,8 @@ class Work:
         known = self._locked.get(case.id)
         if known is None or known.digest != case.digest:
             return None
+        if any(value is None for values in known.scores.values() for value in values):
+            return None  # a measurement that failed is made again
         repeats = min((len(values) for values in known.scores.values()), default=0)
         if repeats < len(self._baseline_repeats) or self._baseline.knows(case, self._baseline_repeats):
             return None

@@ -19,6 +19,7 @@ from shiftright.features.plain import to_plain
 from shiftright.features.reply import Reply
 from shiftright.models.budget import Budget
 from shiftright.models.cache import ModelCache
+from shiftright.models.meter import Meter
 from shiftright.models.scope import CallScope, use
 from shiftright.tracing.recorder import Recorder
 from shiftright.usercode.isolation import is_user_file
@@ -36,6 +37,7 @@ async def call(
     budget: Budget | None = None,
     timeout_s: float | None = None,
     record: bool = True,
+    meter: Meter | None = None,
 ) -> Answer:
     """Call a feature with one case's value and say what came of it.
 
@@ -48,12 +50,13 @@ async def call(
         repeat: counts repeated measurements of one case; each asks its models anew.
         timeout_s: for the whole call; beyond it the answer is a failure of kind ``timeout``.
         record: keep spans.
+        meter: counts the model calls; for who wants to know of them where the call is cancelled.
 
     Raises:
         Error: what no further call can get past (cap, credentials, store, cases, missing dependency, a broken
             contract or prompt), also where the feature's code wrapped, replaced or swallowed it.
     """
-    scope = CallScope(case_id, repeat, cache, budget, timeout_s)
+    scope = CallScope(case_id, repeat, cache, budget, timeout_s, meter or Meter())
     token = active.set((loaded.spec.feature, loaded.variant))
     try:
         with use(scope):

@@ -6,6 +6,7 @@ name passes unseen. Streams are kept as bytes while they run and read in one go 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ import msgspec
 from shiftright.core.answer import Usage, believable
 
 _LARGEST_TEXT = 1_000_000
+_END_MARKS = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
+_DONE = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
+_LAST_BYTES = 1_000
 _CHARS_PER_TOKEN = 4
 
 
@@ -60,6 +64,7 @@ class _Whole(msgspec.Struct, gc=False):
     content: msgspec.Raw = msgspec.Raw()
     output: msgspec.Raw = msgspec.Raw()
     stop_reason: str | None = None
+    error: Any = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -78,7 +83,7 @@ class _Event(msgspec.Struct, gc=False):
 
 class Read(msgspec.Struct):
     """``output`` is JSON text: a list of messages, or a list of output items. ``known`` says that the provider told
-    the usage."""
+    the usage; ``ended`` that a stream came to its own end, and was not merely cut where an event ends."""
 
     model: str = ""
     usage: Usage = Usage()
@@ -87,6 +92,7 @@ class Read(msgspec.Struct):
     response_id: str = ""
     finish_reason: str = ""
     error: str | None = None
+    ended: bool = True
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -121,10 +127,11 @@ def _of_whole(whole: _Whole) -> Read:
 
 def read_stream(chunks: Sequence[bytes]) -> Read:
     """The events of a stream, as far as they are whole and can be read."""
-    read = Read()
+    stream = b"".join(chunks)
+    read = Read(ended=_DONE.search(stream, max(0, len(stream) - _LAST_BYTES)) is not None)
     words: list[str] = []
     calls: dict[int, dict[str, Any]] = {}
-    for event in _events(b"".join(chunks)):
+    for event in _events(stream):
         _take(event, read, words, calls)
     if not read.output:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(words)[:_LARGEST_TEXT]}
@@ -157,7 +164,10 @@ def _take(event: _Event, read: Read, words: list[str], calls: dict[int, dict[str
         if choice.index == 0 and choice.delta is not None:
             _take_delta(choice.delta, words, calls)
         if choice.finish_reason is not None:
-            read.finish_reason = choice.finish_reason
+            # not every compatible server sends [DONE] after it
+            read.finish_reason, read.ended = choice.finish_reason, True
+    if event.type in _END_MARKS:
+        read.ended = True
     if event.delta is not None and isinstance(event.delta, _Delta):
         _take_delta(event.delta, words, calls)
     if event.model:
@@ -172,8 +182,9 @@ def _take(event: _Event, read: Read, words: list[str], calls: dict[int, dict[str
             read.usage, read.known = whole.usage, True
         if event.response is not None and event.type == "response.completed":
             read.output = whole.output
-    if event.error is not None:
-        read.error = f"the provider broke off: {str(event.error)[:500]}"
+    error = event.error or (event.response.error if event.response else None)
+    if error is not None:
+        read.error = f"the provider broke off: {str(error)[:500]}"
 
 
 def _take_delta(delta: _Delta, words: list[str], calls: dict[int, dict[str, Any]]) -> None:

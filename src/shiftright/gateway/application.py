@@ -79,7 +79,7 @@ class Gateway:
         self._controlling: asyncio.Task[asgi.Lifespan | None] | None = None
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
-        self._calls = Calls()
+        self._calls = Calls(_LOOK_EVERY_S)
         self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,12 @@ Application = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
     Awaitable[None],
 ]
+
+
+PORTION_BYTES = 2_100_000
+"""Of a body, handed to the application at once: more than it takes, so that it refuses what does not end in it."""
+DRAINED_BYTES = 50_000_000
+DRAINED_S = 5.0
 
 
 class Lifespan:
@@ -55,21 +62,49 @@ async def serve(lifespan: Lifespan, scope: Any, proto: Any) -> None:
     """One request to a started application; a response in several pieces is streamed."""
     answer = _Answer(proto)
     await lifespan.application(_scope_of(scope, lifespan.state), answer.receive, answer.send)
+    if scope.method not in ("GET", "HEAD"):
+        await answer.drain()
 
 
 class _Answer:
     def __init__(self, proto: Any) -> None:
         self._proto = proto
-        self._asked = False
+        self._parts: AsyncIterator[bytes] | None = None
+        self._read = False
         self._start: Message | None = None
         self._transport: Any = None
 
     async def receive(self) -> Message:
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": await self._proto(), "more_body": False}
+        if not self._read:
+            portion = b"".join([part async for part in self._next(PORTION_BYTES)])
+            return {"type": "http.request", "body": portion, "more_body": not self._read}
         await self._proto.client_disconnect()
         return {"type": "http.disconnect"}
+
+    async def drain(self) -> None:
+        """Read what the application left, in bounds: a client that still sends would not read its answer, and a
+        connection whose body was not read to its end is closed."""
+        if self._read:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAINED_S):
+                async for _ in self._next(DRAINED_BYTES):
+                    pass
+
+    async def _next(self, at_least: int) -> AsyncIterator[bytes]:
+        """Parts of the body, until there are that many bytes or no more."""
+        if self._parts is None:
+            self._parts = aiter(self._proto)
+        size = 0
+        while size < at_least:
+            try:
+                # not anext(…, default): on granian's awaitables it ends the process
+                part = await self._parts.__anext__()
+            except StopAsyncIteration:
+                self._read = True
+                return
+            size += len(part)
+            yield part
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -4,7 +4,10 @@ behind it, never holds up the requests that only pass through."""
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 import threading
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,16 +15,25 @@ from typing import Any, TypeVar
 
 from shiftright.core.answer import Answer
 from shiftright.core.spec import Spec, Variant
+from shiftright.errors import Error
+from shiftright.models.meter import Meter
 
 T = TypeVar("T")
+_log = logging.getLogger("shiftright.gateway")
+_LONGEST_END_S = 1.0
+
+
+_Key = tuple[str, str, Path]
 
 
 class Calls:
     """A thread with an event loop; features are loaded on it once, and called on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_s: float = 2.0) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loaded: dict[tuple[str, str, Path], tuple[Spec, Any]] = {}
+        self._loaded: dict[_Key, tuple[Spec, Any, str]] = {}
+        """With the digest of what it was loaded from: a prompt or code may change while the contract does not."""
+        self._stale: set[_Key] = set()
         self._models: dict[tuple[str, str], Any] = {}
         self._open = AsyncExitStack()
         self._loading = asyncio.Lock()
@@ -29,18 +41,26 @@ class Calls:
             target=self._loop.run_forever, name="shiftright-features", daemon=True
         )
         self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._follow(look_s), self._loop)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine run on the features' loop; cancelled with its caller."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        """The result of a coroutine run on the features' loop; cancelled with its caller, who then waits a moment for
+        its end: it still says what was used."""
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        except asyncio.CancelledError:
+            until = time.monotonic() + _LONGEST_END_S
+            while inspect.getcoroutinestate(work) != inspect.CORO_CLOSED and time.monotonic() < until:  # noqa: ASYNC110 - an event would cost all calls
+                await asyncio.sleep(0.005)
+            raise
 
-    async def call(self, spec: Spec, variant: Variant, value: Any, trace_id: str) -> Answer:
+    async def call(self, spec: Spec, variant: Variant, value: Any, trace_id: str, meter: Meter) -> Answer:
         """One answer of a feature.
 
         Raises:
             Error: what no call can get past: a broken contract, no credentials.
         """
-        return await self.run(self._call(spec, variant, value, trace_id))
+        return await self.run(self._call(spec, variant, value, trace_id, meter))
 
     async def describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
         """JSON Schemas of what a feature takes and gives; None where its code does not say."""
@@ -69,11 +89,11 @@ class Calls:
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
 
-    async def _call(self, spec: Spec, variant: Variant, value: Any, trace_id: str) -> Answer:
+    async def _call(self, spec: Spec, variant: Variant, value: Any, trace_id: str, meter: Meter) -> Answer:
         from shiftright.features.call import call
 
         loaded = await self._load(spec, variant)
-        return await call(loaded, value, case_id=trace_id, timeout_s=_longest_s(spec))
+        return await call(loaded, value, case_id=trace_id, timeout_s=_longest_s(spec), meter=meter)
 
     async def _describe(self, spec: Spec, variant: Variant) -> dict[str, Any]:
         from shiftright.features.signature import input_schema
@@ -94,23 +114,58 @@ class Calls:
         key = spec.feature, variant.name, variant.root
         async with self._loading:
             known = self._loaded.get(key)
-            if known is not None and known[0] is spec:
+            if known is not None and known[0] is spec and key not in self._stale:
                 return known[1]
-            loaded = await asyncio.to_thread(load, spec, variant)
-            self._loaded[key] = spec, loaded
+            try:
+                loaded = await asyncio.to_thread(load, spec, variant)
+                # made before it was loaded anew, so that a change in between is noticed the next time
+                again = known is not None and known[0] is spec
+                digest = known[2] if known and again else await asyncio.to_thread(_digest, loaded)
+            except Error as error:
+                if known is None or known[0] is not spec:
+                    raise
+                _log.warning("%s@%s goes on as it was before its files changed: %s", *key[:2], error)
+                self._stale.discard(key)
+                return known[1]
+            self._loaded[key] = spec, loaded, digest
+            self._stale.discard(key)
         if known is not None:
             await known[1].close()
         return loaded
 
+    async def _follow(self, look_s: float) -> None:
+        """Find what was loaded from files that are others now; it is loaded anew when it is called next."""
+        pause = look_s
+        while True:
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            for key, (_, loaded, digest) in list(self._loaded.items()):
+                now = await asyncio.to_thread(_digest, loaded)
+                known = self._loaded.get(key)
+                if now != digest and known is not None and known[1] is loaded:
+                    self._loaded[key] = (*known[:2], now)
+                    self._stale.add(key)
+            # a large folder takes long to look through: at most a twentieth of the time goes into it
+            pause = max(look_s, 20 * (time.monotonic() - began))
+
     async def _close(self) -> None:
         loaded, self._loaded = self._loaded, {}
-        for _, each in loaded.values():
+        for _, each, _ in loaded.values():
             await each.close()
         await self._open.aclose()
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+
+
+def _digest(loaded: Any) -> str:
+    from shiftright.features.identity import digest
+
+    try:
+        return digest(loaded)
+    except (Error, OSError) as error:
+        return f"cannot be read: {error}"
 
 
 def _longest_s(spec: Spec) -> float | None:

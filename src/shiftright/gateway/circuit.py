@@ -40,5 +40,6 @@ class Circuit:
         self._trying = False
 
     def gave_up(self) -> None:
-        """The request ended without telling anything: its client went."""
+        """The request ended without telling anything: its client went. Or it is a stream that has begun, which tells at
+        its end."""
         self._trying = False

@@ -17,11 +17,11 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from shiftright.core.yaml_text import Map, Seq, decode, parse
+from shiftright.core.yaml_text import Map, Seq
 from shiftright.errors import SpecError, UsageError
 from shiftright.gateway.refusal import Dialect
+from shiftright.spec import company
 
-FILE_NAME = "shiftright.yaml"
 _TIMEOUT_S = 600.0  # what the official clients wait
 
 
@@ -75,16 +75,9 @@ def configure(root: Path, environment: Mapping[str, str]) -> Configuration:
         SpecError: ``shiftright.yaml`` cannot be read, with the line.
     """
     providers = {name: found for name in _KNOWN if (found := _usual(name, environment)) is not None}
-    file = root / FILE_NAME
-    if not file.is_file():
+    document = company(root)
+    if not document:
         return Configuration(providers)
-    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
-    if document is None:
-        return Configuration(providers)
-    if not isinstance(document, Map):
-        raise SpecError(
-            "is not a mapping of keys", file=file, line=1, hint="It may have providers: and gateway:."
-        )
     named = _mapping(document, "providers")
     for name in named:
         providers[name] = _provider(name, _mapping(named, name), environment, providers.get(name))

@@ -17,6 +17,7 @@ from shiftright.gateway.refusal import Refusal, malformed
 from shiftright.gateway.routing import Route, Router
 from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, rows_of
+from shiftright.models.meter import Meter
 
 _STATUS = {"timeout": 504, "provider": 502, "refused": 502, "malformed": 502, "model": 502}
 
@@ -66,10 +67,10 @@ async def call(
         Refusal: before anything was sent.
     """
     name = unquote(path.removeprefix("/v1/features/"))
-    record.feature = name[:200]
     named = _variant(scope)
     spec, variant = router.feature(name, named)
-    record.variant = variant.name
+    # known by now: what anybody may write into a path must not become the name of a feature, or of a budget
+    record.feature, record.variant = spec.feature, variant.name
     access.allow(caller, spec.feature, "")
     route = None if named else shadows.rollouts.serve(spec.feature, record)
     if route is not None and route.spec is not None and route.variant is not None:
@@ -104,14 +105,17 @@ async def ask(spec: Spec, variant: Variant, value: Any, calls: Calls, record: Re
         Refusal: the call failed; what exactly is in the record, places in the feature's code included.
     """
     record.operation = "feature"
+    meter = Meter()
     try:
-        answer = await calls.call(spec, variant, value, record.ids.trace_id)
+        answer = await calls.call(spec, variant, value, record.ids.trace_id, meter)
     except Error as error:
         record.error = str(error)
         raise Refusal(
             500, error.code, f"{spec.feature} cannot be called: {error.message}", final=True
         ) from error
-    record.charged_usd = answer.spent_usd or 0.0
+    finally:
+        # however it ended: also where its client went, what was asked until then is paid
+        record.charged_usd = (meter.spent_usd or 0.0) + meter.left_usd
     record.children = rows_of(record, answer.spans)
     if answer.failure is not None:
         raise _failed(spec.feature, answer.failure, record)

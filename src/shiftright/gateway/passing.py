@@ -91,7 +91,8 @@ class Passing:
                 complete = await _stream(reply, proto, record, endpoint.dialect, sent)
             finally:
                 # also what a client left in the middle of has been paid for
-                _note(record, target, lambda: answers.read_stream(sent))
+                read = _note(record, target, lambda: answers.read_stream(sent))
+            _judge(reply, record, read)
             name = name if complete else b""
             whole = b"".join(sent)
         else:
@@ -191,23 +192,34 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
     return complete
 
 
+def _judge(reply: Reply, record: Record, read: answers.Read) -> None:
+    """Was a stream whole whose client stayed? One in which the provider names an error says nothing of its health."""
+    if read.error is None:
+        reply.judge(read.ended)
+        if record.error is None and not read.ended:
+            record.error, record.status = "the provider's stream ended before its end mark", 502
+
+
 def _answered(headers: Headers, record: Record) -> Headers:
     return [*headers, *record.ids.headers]
 
 
-def _note(record: Record, target: Target | None, read: Callable[[], answers.Read]) -> None:
+def _note(record: Record, target: Target | None, read: Callable[[], answers.Read]) -> answers.Read:
     """What is learnt of an answer that has gone out, and paid for where there is a ``target``.
 
     Whatever fails here fails no request: it has its answer.
     """
+    found = answers.Read()
     try:
-        _learn(record, read())
+        found = read()
+        _learn(record, found)
         if target is not None:
             charge(record, target)
     except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
         _log.exception("what an answer took cannot be told")
         record.error = record.error or "what the answer took cannot be told"
         record.cost_usd = None
+    return found
 
 
 def _learn(record: Record, read: answers.Read) -> None:

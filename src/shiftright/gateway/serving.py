@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from shiftright.errors import UsageError
+from shiftright.tracing.handover import SERVER_FILE
 
 _log = logging.getLogger("shiftright.gateway")
 
-FILE_NAME = "serve.json"
 _DRAIN_S = 30.0
 _BACKLOG = 1024
 _SWITCH_S = 0.0005
@@ -93,7 +93,7 @@ def ended_by_signals() -> asyncio.Event:
 @contextmanager
 def published(home: Path, sock: socket.socket, host: str) -> Iterator[str]:
     """The server's URL, kept in ``serve.json`` for other commands of the project while the block runs."""
-    file = home / FILE_NAME
+    file = home / SERVER_FILE
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{sock.getsockname()[1]}"
     partial = file.with_suffix(".partial")

@@ -6,6 +6,7 @@ A stream is sent in one piece when the answer is there. Other kinds of content a
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -85,6 +86,10 @@ async def _first(
         record.provider = target.name.partition(":")[0]
         try:
             said = await calls.run(_asked(target, messages, request, calls))
+        except asyncio.CancelledError:
+            # nobody waits for the answer any more, but its provider is paid all the same
+            record.charged_usd = target.price.expected(len(record.input), None) or 0.0
+            raise
         except (ProviderError, ModelTimeout) as error:
             if position + 1 < len(targets):
                 continue

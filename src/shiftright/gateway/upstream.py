@@ -1,7 +1,8 @@
 """Requests to providers: their clients and circuits, retries before the first byte, and the chain of fallbacks.
 
-Whole answers come through pyreqwest, which costs least. Streams come through aiohttp: pyreqwest either fills a buffer
-before it hands over the first words, or wakes the event loop for every single chunk.
+Whole answers that take long, and streams, come through aiohttp; quick whole answers through pyreqwest, which costs
+least, but goes on waiting for an answer whose request was cancelled, and either fills a buffer before it hands over the
+first words of a stream, or wakes the event loop for every single chunk.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("shiftright.gateway")
 _ATTEMPTS = 3
 _CONNECT_S = 10.0
+_QUICK_S = 0.25
+_PIECE_BYTES = 2**20
 _LONGEST_PAUSE_S = 20.0
 _FIRST_PAUSE_S = 0.25
 # About the moment, not about the request; 529 is Anthropic's "overloaded".
@@ -63,7 +68,7 @@ class Request(msgspec.Struct, frozen=True):
 class Reply:
     """A provider's answer whose status and headers are there. ``body`` is whole unless it streams."""
 
-    __slots__ = ("_stream", "attempts", "body", "headers", "request", "status")
+    __slots__ = ("_stream", "attempts", "body", "circuit", "headers", "request", "status")
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Reply:
         self.body = body
         self.attempts = 1
         self._stream = stream
+        self.circuit: Circuit | None = None
 
     @property
     def streams(self) -> bool:
@@ -99,6 +105,11 @@ class Reply:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _broken(error, self.request.provider) from error
 
+    def judge(self, whole: bool) -> None:
+        """Tell the provider's circuit whether a stream was whole; nothing is told where its client went."""
+        if self.circuit is not None:
+            (self.circuit.worked if whole else self.circuit.failed)()
+
     def close(self) -> None:
         """End the connection of a stream that is not at its end: the provider stops working for nobody."""
         if self._stream is not None:
@@ -112,6 +123,8 @@ class Upstreams:
         self._clients: dict[Provider, Client] = {}
         self._streaming: aiohttp.ClientSession | None = None
         self._circuits: dict[str, Circuit] = {}
+        self._quick: dict[tuple[str, str], bool] = {}
+        """By base URL and path: did the last whole answer come before anybody looks whether its client went?"""
 
     async def ask(self, requests: Sequence[Request], *, stream: bool) -> Reply:
         """The answer of the first request that gets one worth having; the last one's answer else.
@@ -167,6 +180,10 @@ class Upstreams:
             reply.attempts = attempt
             if reply.status in _THEIR_FAULT:
                 circuit.failed()
+            elif reply.streams:
+                # it may still break off: its end tells (Reply.judge); others may be asked meanwhile
+                circuit.gave_up()
+                reply.circuit = circuit
             else:
                 circuit.worked()
             if reply.status not in _WORTH_RETRYING or attempt == _ATTEMPTS:
@@ -181,6 +198,15 @@ class Upstreams:
     async def _send(self, request: Request, *, stream: bool) -> Reply:
         if stream:
             return await self._open(request)
+        place = request.provider.base_url, request.path
+        began = time.monotonic()
+        try:
+            return await (self._take(request) if self._quick.get(place) else self._open(request))
+        finally:
+            self._quick[place] = time.monotonic() - began < _QUICK_S
+
+    async def _take(self, request: Request) -> Reply:
+        """A whole answer, quickly; cancelling it leaves the provider at work."""
         from pyreqwest.exceptions import PyreqwestError
 
         provider = request.provider
@@ -211,7 +237,8 @@ class Upstreams:
         try:
             answer = await self._streaming.post(
                 provider.base_url + request.path,
-                data=request.body,
+                # in pieces where it is large: sent at once it would hold up everybody else
+                data=request.body if len(request.body) <= _PIECE_BYTES else BytesIO(request.body),
                 headers=request.headers,
                 timeout=timeout,
                 allow_redirects=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from math import ceil
 
 import msgspec
@@ -12,11 +11,11 @@ from shiftright.core.spec import Check, Clause, Confidence
 from shiftright.decisions.clauses import plan_clause, units_needed
 from shiftright.decisions.words import points
 from shiftright.evals.outlook import outlook
+from shiftright.improve.preference import by_reviewer
 from shiftright.improve.reviews import CORRECT
 from shiftright.settings import Settings
 from shiftright.spec import find
 from shiftright.store import Records
-from shiftright.store.rows import ScoreRow
 
 MARGIN = 0.03
 """The drop that a feature without a contract would be held to: 3 points."""
@@ -65,7 +64,7 @@ def agreement(records: Records, feature: str) -> Agreement:
 
     pairs = []
     reviewers: set[str] = set()
-    for values in _by_reviewer(records.scores.window(feature, CORRECT, since=0.0, source="human")).values():
+    for values in by_reviewer(records.scores.window(feature, CORRECT, since=0.0, source="human")).values():
         if len(values) >= 2:
             (one, first), (other, second) = list(values.items())[:2]
             pairs.append((float(first >= 0.5), float(second >= 0.5)))
@@ -84,7 +83,7 @@ def labels_missing(settings: Settings, records: Records, feature: str) -> Labels
     Raises:
         Error: when the contract cannot be read.
     """
-    judged = len(_by_reviewer(records.scores.window(feature, CORRECT, since=0.0, source="human")))
+    judged = len(by_reviewer(records.scores.window(feature, CORRECT, since=0.0, source="human")))
     if not feature:
         return LabelsMissing(judged, _needed_without_contract(), MARGIN)
     clauses = outlook(find(feature, settings.root)).checks
@@ -106,12 +105,3 @@ def _needed_without_contract() -> int:
             plan_clause(Check("right", "exact"), clause, confidence=Confidence(), clauses=1, units=1)
         )
     )
-
-
-def _by_reviewer(scores: Iterable[ScoreRow]) -> Mapping[str, dict[str, float]]:
-    """Trace -> reviewer -> the latest value, for scores that say something."""
-    found: dict[str, dict[str, float]] = {}
-    for row in scores:
-        if row.score.value is not None:
-            found.setdefault(row.trace_id, {})[row.author] = row.score.value
-    return found

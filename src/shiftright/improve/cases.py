@@ -55,7 +55,7 @@ def add_case(
         SpecError: when the contract cannot be read, or not be made to name the file.
         DatasetError: when the file has this input with another answer.
     """
-    spec = specs.load(specs.find(feature, settings.root))
+    spec = specs.load(specs.named(feature, settings.root))
     expected = as_expected(spec, correction)
     case = _case(value, expected, source, (*tags, f"consent:{consent}"))
     file = spec.cases.get("must") or spec.root / MUST

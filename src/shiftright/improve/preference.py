@@ -14,7 +14,7 @@ from shiftright.errors import UsageError
 from shiftright.evals.report.gather import gather
 from shiftright.settings import Settings
 from shiftright.store import Records
-from shiftright.store.rows import ReviewRow
+from shiftright.store.rows import ReviewRow, ScoreRow
 from shiftright.store.telemetry import TraceReader
 from shiftright.tracing.exchange import exchange
 
@@ -124,10 +124,7 @@ def preference(records: Records, feature: str, candidate: str, baseline: str) ->
     scores = records.scores.window(
         feature, score_name(baseline), since=0.0, source="human", variant=candidate
     )
-    said: dict[str, dict[str, float]] = {}
-    for row in scores:
-        if row.score.value is not None:
-            said.setdefault(row.trace_id, {})[row.author] = row.score.value
+    said = by_reviewer(scores)
     units: dict[str, list[float]] = {}
     waiting = 0
     for review in _reviews(records, feature):
@@ -142,6 +139,15 @@ def preference(records: Records, feature: str, candidate: str, baseline: str) ->
     value = sum(means) / len(means) if means else None
     found = Estimate(value, mean_interval(means, low=0.0, high=1.0), len(means))
     return Preference(feature, candidate, baseline, found, waiting)
+
+
+def by_reviewer(scores: Iterable[ScoreRow]) -> dict[str, dict[str, float]]:
+    """Trace (or review) -> reviewer -> the latest value, for scores that say something."""
+    found: dict[str, dict[str, float]] = {}
+    for row in scores:
+        if row.score.value is not None:
+            found.setdefault(row.trace_id, {})[row.author] = row.score.value
+    return found
 
 
 def score_name(baseline: str) -> str:

@@ -17,6 +17,7 @@ from shiftright.improve.likeness import grouped
 from shiftright.improve.preference import score_name
 from shiftright.settings import Settings
 from shiftright.store import Records
+from shiftright.store.reviews import ReviewClosed
 from shiftright.store.rows import ReviewKind, ReviewRow, ScoreRow
 from shiftright.store.telemetry import TraceReader
 from shiftright.tracing.exchange import Lookup, exchange, text_of
@@ -121,7 +122,8 @@ def resolve(
     A review that another person has resolved takes a second opinion: a Score and nothing else.
 
     Raises:
-        UsageError: for an unknown choice, a correction without consent, a review closed by the same person.
+        UsageError: for an unknown choice, a correction without consent.
+        ReviewClosed: for a correction of a closed review, and one closed by the same person.
         Error: why the correction cannot become a case; then nothing is closed.
     """
     review = records.reviews.get(review_id)
@@ -133,18 +135,23 @@ def resolve(
         records.scores.add(_scores(review, said, reviewer, comment))
         return Resolved(review, choice, second=True)
     if review.status != "open":
-        raise UsageError(f"review {review.id} was {review.status} by {review.reviewer} already")
-    case = None if correction is None else _case(settings, review, said, correction, consent)
-    resolution: dict[str, Any] = {
-        "choice": choice,
-        "comment": comment,
-        "correction": correction,
-        "consent": consent,
-        "case": case.case.id if case else None,
-        "file": str(case.file) if case else None,
-    }
-    kept = {key: value for key, value in resolution.items() if value is not None}
-    closed = records.reviews.close(review.id, "resolved", kept, reviewer)
+        raise ReviewClosed(review)
+    case: AddedCase | None = None
+
+    def worked() -> dict[str, Any]:
+        nonlocal case
+        case = None if correction is None else _case(settings, review, said, correction, consent)
+        resolution: dict[str, Any] = {
+            "choice": choice,
+            "comment": comment,
+            "correction": correction,
+            "consent": consent,
+            "case": case.case.id if case else None,
+            "file": str(case.file) if case else None,
+        }
+        return {key: value for key, value in resolution.items() if value is not None}
+
+    closed = records.reviews.close(review.id, "resolved", worked, reviewer)
     records.scores.add(_scores(closed, said, reviewer, comment))
     return Resolved(closed, choice, case)
 
@@ -175,7 +182,7 @@ def dismiss(records: Records, review_id: str, reviewer: str, reason: str | None 
     """Close it without a word on the answer.
 
     Raises:
-        UsageError: when it is closed already.
+        ReviewClosed: when it is closed already.
     """
     review = records.reviews.get(review_id)
     return records.reviews.close(review.id, "dismissed", {"comment": reason} if reason else {}, reviewer)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import os
 from hashlib import blake2b, sha256
-from pathlib import Path
 
 from shiftright.errors import StoreError
 from shiftright.settings import Settings
+from shiftright.store.secret import kept_secret
 
 FILE = "feedback.key"
-_SIZE = 32
 _TOKEN_BYTES = 16
 
 
@@ -24,12 +22,10 @@ def secret(settings: Settings) -> bytes:
     """
     if settings.key:
         return hmac.digest(settings.key.encode(), b"feedback", sha256)
-    path = settings.home / FILE
     try:
-        return _read(path) or _made(path)
-    except OSError as error:
-        hint = "Set SHIFTRIGHT_KEY, or make the folder writable."
-        raise StoreError(f"{path}: {error.strerror}", hint=hint) from error
+        return kept_secret(settings.home / FILE)
+    except StoreError as error:
+        raise StoreError(error.message, hint="Set SHIFTRIGHT_KEY, or make the folder writable.") from error
 
 
 def token(key: bytes, trace_id: str) -> str:
@@ -41,30 +37,3 @@ def token(key: bytes, trace_id: str) -> str:
 def fits(key: bytes, trace_id: str, given: str | None) -> bool:
     """Is it the token of this trace? In constant time."""
     return given is not None and hmac.compare_digest(token(key, trace_id).encode(), given.encode())
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        found = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return found if len(found) == _SIZE else None
-
-
-def _made(path: Path) -> bytes:
-    """Written beside it and linked into place: of two processes that begin at once, one's secret is everybody's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{FILE}.{os.getpid()}.{os.urandom(4).hex()}")
-    draft.touch(mode=0o600)
-    try:
-        draft.write_bytes(os.urandom(_SIZE))
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            if _read(path) is None:  # damaged: half a secret signs nothing
-                draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    made = _read(path)
-    assert made is not None
-    return made

@@ -5,6 +5,7 @@ request → meter and span → cache (single flight) → budget → slot → ret
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -150,9 +151,11 @@ class LayeredModel(WrapperModel):
                 return
             reserved = 0.0
             cost: float | None = None
+            under_way = False
             try:
                 reserved = self._reserve(messages, settings, scope)
                 async with slot(self._provider_key, self.concurrency):
+                    under_way = True
                     asked = perf_counter()
                     async with bounded(
                         lambda: self.wrapped.request_stream(
@@ -165,6 +168,10 @@ class LayeredModel(WrapperModel):
                         yield stream
                     response, took = stream.get(), perf_counter() - asked
                 cost = self._cost(response, took)
+            except asyncio.CancelledError:
+                if under_way and scope is not None:
+                    scope.meter.left_usd += self.expected_cost(messages, settings) or 0.0
+                raise
             except Error as error:
                 if scope is not None:
                     scope.note(error)
@@ -191,12 +198,14 @@ class LayeredModel(WrapperModel):
         reserved = self._reserve(messages, settings, scope)
         began = perf_counter()
         cost: float | None = None
+        under_way = False
         try:
             if self.replayed:
                 response = await self.wrapped.request(messages, settings, parameters)
                 took, attempts = (response.metadata or {}).get(RECORDED_LATENCY, 0.0), 1
             else:
                 async with slot(self._provider_key, self.concurrency):
+                    under_way = True
                     asked = perf_counter()
                     response, attempts = await attempt(
                         lambda: self.wrapped.request(messages, settings, parameters),
@@ -207,6 +216,10 @@ class LayeredModel(WrapperModel):
                     took = perf_counter() - asked
             cost = self._cost(response, took)
             return Reply(response, took, cost, attempts=attempts)
+        except asyncio.CancelledError:
+            if under_way and scope is not None:
+                scope.meter.left_usd += self.expected_cost(messages, settings) or 0.0
+            raise
         except Error:
             self._count_failure(scope, perf_counter() - began)
             raise

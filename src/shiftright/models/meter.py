@@ -12,12 +12,14 @@ class Meter(msgspec.Struct):
 
     ``usage``, ``cost_usd`` and ``model_s`` are of the answers, whether asked now or taken from the cache: a cached
     answer keeps the cost and the latency it had. ``spent_usd`` is what was paid now. Both are None once a price was
-    unknown. ``model_calls`` reached a model, ``cached_calls`` did not.
+    unknown. ``left_usd`` is what calls were expected to cost that were cancelled before their answer: their provider is
+    paid all the same. ``model_calls`` reached a model, ``cached_calls`` did not.
     """
 
     usage: Usage = Usage()
     cost_usd: float | None = 0.0
     spent_usd: float | None = 0.0
+    left_usd: float = 0.0
     model_calls: int = 0
     cached_calls: int = 0
     model_s: float = 0.0

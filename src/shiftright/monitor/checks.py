@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from shiftright import features, scorers
+from shiftright.core.case import digest_of
 from shiftright.core.seams import Scorer
 from shiftright.core.spec import Check, Spec
 from shiftright.decisions.live import CHEAP, MEASURED, why_not
@@ -23,6 +24,8 @@ class LiveScoring(msgspec.Struct, frozen=True, eq=False):
     asking: tuple[Check, ...]
     built: dict[str, Scorer]
     without: dict[str, str]
+    digest: str = ""
+    """Of all that the checks measure with: a rubric, a schema or code may change while the contract does not."""
 
     @property
     def free(self) -> tuple[Check, ...]:
@@ -37,6 +40,8 @@ class LiveScoring(msgspec.Struct, frozen=True, eq=False):
 
 def live_scoring(spec: Spec) -> LiveScoring:
     """Builds the scorers; imports the user's code where a check or the output's schema needs it."""
+    # before they are read: what changes meanwhile is noticed the next time
+    digest = digest_of_checks(spec)
     built: dict[str, Scorer] = {}
     without: dict[str, str] = {}
     for check in spec.checks:
@@ -52,7 +57,19 @@ def live_scoring(spec: Spec) -> LiveScoring:
     there = [check for check in spec.checks if check.name in built]
     cheap = tuple(check for check in there if check.score in CHEAP)
     asking = tuple(check for check in there if check.score not in CHEAP)
-    return LiveScoring(spec, cheap, asking, built, without)
+    return LiveScoring(spec, cheap, asking, built, without, digest)
+
+
+def digest_of_checks(spec: Spec) -> str:
+    """Looks at the files' times, and reads what changed."""
+    return digest_of(*(_digest(check, spec) for check in spec.checks if check.score not in MEASURED))
+
+
+def _digest(check: Check, spec: Spec) -> str:
+    try:
+        return scorers.digest(check, spec)
+    except (Error, OSError) as error:
+        return f"cannot be read: {error}"
 
 
 def _schema(check: Check, spec: Spec) -> dict[str, object] | None:

@@ -1,4 +1,5 @@
-"""How long traces are kept: each feature's ``data: {keep}``, the company's, and a bound on bytes.
+"""How long traces and what people wrote about them are kept: each feature's ``data: {keep}``, the company's, and a
+bound on bytes.
 
 ``shiftright.yaml`` in the project's root may say
 
@@ -17,12 +18,13 @@ from pathlib import Path
 import msgspec
 
 from shiftright import spec as specs
-from shiftright.core.yaml_text import Map, decode, parse
+from shiftright.core.yaml_text import Map
 from shiftright.errors import Error, SpecError
 from shiftright.spec.values import duration
+from shiftright.store import Records
 from shiftright.store.telemetry import TelemetryStore
+from shiftright.store.texts import Forgotten
 
-FILE_NAME = "shiftright.yaml"
 KEEP_BYTES = 20_000_000_000
 EVERY_S = 3600.0
 
@@ -44,7 +46,7 @@ def retention(root: Path) -> Retention:
     Raises:
         SpecError: ``shiftright.yaml`` cannot be read.
     """
-    company, keep_bytes = _company(root / FILE_NAME)
+    company, keep_bytes = _company(root)
     features: dict[str, float] = {}
     for path in specs.discover(root):
         try:
@@ -73,26 +75,46 @@ def prune(telemetry: TelemetryStore, kept: Retention, now_ns: int) -> int:
     return forgotten + telemetry.prune(older_than_ns=edge, keep_bytes=kept.keep_bytes)
 
 
-async def keep_pruning(root: Path, telemetry: TelemetryStore, every_s: float = EVERY_S) -> None:
+def prune_texts(records: Records, kept: Retention, now: float) -> Forgotten:
+    """Forget what was written about traces as long ago as the traces are kept: comments and corrections of feedback,
+    what reviews show and say, explanations of scores. What was decided stays. Blocks on the store."""
+    forgotten = Forgotten()
+    for feature, keep_s in kept.features.items():
+        forgotten += records.texts.forget_before(now - keep_s, feature)
+    if kept.others_s is not None:
+        forgotten += records.texts.forget_before(now - kept.others_s)
+    return forgotten
+
+
+async def keep_pruning(
+    root: Path, telemetry: TelemetryStore, records: Records, every_s: float = EVERY_S
+) -> None:
     """At once and then every hour, for ever, on a thread; what cannot be done now is tried again."""
     while True:
         try:
-            forgotten = await asyncio.to_thread(lambda: prune(telemetry, retention(root), time.time_ns()))
+            spans, texts = await asyncio.to_thread(_prune_both, root, telemetry, records)
         except (Error, OSError) as error:
             _log.error("old traces could not be forgotten: %s", error)
         else:
-            if forgotten:
-                _log.info("%d spans were forgotten: their time was over, or their room was needed", forgotten)
+            if spans:
+                _log.info("%d spans were forgotten: their time was over, or their room was needed", spans)
+            if texts:
+                _log.info(
+                    "texts of %d feedback, %d reviews and %d scores were forgotten: their time was over",
+                    texts.feedback, texts.reviews, texts.scores,
+                )  # fmt: skip
         await asyncio.sleep(every_s)
 
 
-def _company(file: Path) -> tuple[float | None, int]:
+def _prune_both(root: Path, telemetry: TelemetryStore, records: Records) -> tuple[int, Forgotten]:
+    kept = retention(root)
+    return prune(telemetry, kept, time.time_ns()), prune_texts(records, kept, time.time())
+
+
+def _company(root: Path) -> tuple[float | None, int]:
     """Seconds and bytes."""
-    if not file.is_file():
-        return None, KEEP_BYTES
-    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
-    data = document.get("data") if isinstance(document, Map) else None
-    telemetry = document.get("telemetry") if isinstance(document, Map) else None
+    document = specs.company(root)
+    data, telemetry = document.get("data"), document.get("telemetry")
     keep = _keep(data) if isinstance(data, Map) and "keep" in data else None
     return keep, _bytes(telemetry) if isinstance(telemetry, Map) else KEEP_BYTES
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from shiftright.core.case import Case
 from shiftright.core.score import Score
 from shiftright.core.spec import Check
 from shiftright.core.trace import SpanRow
-from shiftright.errors import CapReached, UsageError
+from shiftright.errors import CapReached, Error
 from shiftright.models.budget import Budget
 from shiftright.monitor.checks import LiveScoring
 from shiftright.monitor.sampling import DEFAULT_MONTH_USD
@@ -22,6 +23,8 @@ from shiftright.store.rows import ReviewKind, ScoreRow
 from shiftright.store.spend import Spent, month_of
 from shiftright.store.telemetry import TelemetryStore
 from shiftright.tracing.exchange import Exchange, exchange
+
+_log = logging.getLogger("shiftright.monitor")
 
 JUDGED_AT_ONCE = 4
 MOST_LOW_SCORES = 25
@@ -50,11 +53,17 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 class Scorekeeper:
-    """Scores batches of traces. ``paused`` says, by feature, why its traces are not judged at present."""
+    """Scores batches of traces. ``paused`` says, by feature, why its traces are not judged at present; ``failing``, by
+    feature and check, why this check scores nothing: a model that is unknown, a key that is missing."""
 
     def __init__(self, records: Records, telemetry: TelemetryStore) -> None:
         self._records, self._telemetry = records, telemetry
         self.paused: dict[str, str] = {}
+        self.failing: dict[tuple[str, str], str] = {}
+
+    def recovered(self, feature: str) -> None:
+        """Its checks are others now: what failed of them is no longer true."""
+        self.failing = {key: why for key, why in self.failing.items() if key[0] != feature}
 
     async def score(self, batch: Sequence[tuple[Finished, LiveScoring]]) -> None:
         """Scores, and keeps them in one transaction.
@@ -102,7 +111,7 @@ class Scorekeeper:
         case, answer = _case(told), _answer(told)
         rows = []
         if not trace.complaint:
-            scores = await scoring.scoring(scoring.cheap).score(case, answer)
+            scores = await self._scores(trace.feature, scoring, scoring.cheap, None, case, answer)
             # these are of every trace, so a mean may have all but the copies
             author = trace.author if trace.shadow else ""
             rows += [_row(told, trace, score, at, author) for score in scores.values()]
@@ -124,15 +133,37 @@ class Scorekeeper:
         answer: Answer,
         at: float,
     ) -> list[ScoreRow]:
-        try:
-            scores = await scoring.scoring(checks, budget).score(case, answer)
-        except (CapReached, UsageError) as error:
-            limit = scoring.spec.live.get("month_at_most", DEFAULT_MONTH_USD)
-            self.paused[trace.feature] = f"the month's {limit:g} USD for judging are spent: {error.message}"
-            return []
+        scores = await self._scores(trace.feature, scoring, checks, budget, case, answer)
         for check in checks:
-            self._review(check, scores[check.name], told, trace)
+            if check.name in scores:
+                self._review(check, scores[check.name], told, trace)
         return [_row(told, trace, score, at, trace.author) for score in scores.values()]
+
+    async def _scores(
+        self,
+        feature: str,
+        scoring: LiveScoring,
+        checks: Sequence[Check],
+        budget: Budget | None,
+        case: Case,
+        answer: Answer,
+    ) -> dict[str, Score]:
+        """One check after the other: what stops one leaves out its own scores, and no others."""
+        found: dict[str, Score] = {}
+        for check in checks:
+            key = feature, check.name
+            try:
+                found |= await scoring.scoring((check,), budget).score(case, answer)
+            except CapReached as error:
+                limit = scoring.spec.live.get("month_at_most", DEFAULT_MONTH_USD)
+                self.paused[feature] = f"the month's {limit:g} USD for judging are spent: {error.message}"
+            except Error as error:
+                if self.failing.get(key) != error.message:
+                    _log.error("%s: checks.%s cannot be scored live: %s", feature, check.name, error)
+                self.failing[key] = error.message
+            else:
+                self.failing.pop(key, None)
+        return found
 
     def _review(self, check: Check, score: Score, told: Exchange, trace: Finished) -> None:
         """A person looks where a judge finds fault, and where it sees none though the user complains."""

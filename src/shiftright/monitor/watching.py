@@ -15,7 +15,7 @@ from shiftright.core.spec import Spec
 from shiftright.core.trace import SpanRow
 from shiftright.errors import Error
 from shiftright.monitor.board import DAY, Board, board
-from shiftright.monitor.checks import LiveScoring, live_scoring
+from shiftright.monitor.checks import LiveScoring, digest_of_checks, live_scoring
 from shiftright.monitor.sampling import DEFAULT_SAMPLE, drawn
 from shiftright.monitor.scoring import Finished, Scorekeeper
 from shiftright.monitor.violations import open_violations
@@ -95,6 +95,11 @@ class Monitor:
     def paused(self) -> dict[str, str]:
         """Why a feature's traces are not judged now, by feature: the month's budget is spent."""
         return dict(self._keeper.paused)
+
+    @property
+    def failing(self) -> dict[tuple[str, str], str]:
+        """Why a check scores nothing, by feature and check: its judge cannot be asked."""
+        return dict(self._keeper.failing)
 
     def listen(self, spans: Sequence[SpanRow]) -> None:
         """Queue the traces among these that are finished and of a feature under contract. Never blocks."""
@@ -181,6 +186,7 @@ class Monitor:
 
     def _look(self) -> None:
         self._read_contracts()
+        self._drop_changed()
         with self._changed:
             active, self._active = self._active, set()
         active |= self._take_complaints()
@@ -225,8 +231,17 @@ class Monitor:
             found[spec.feature] = spec
         self._stamps, self._specs = stamps, found
         self._scorings.clear()
+        self._keeper.failing.clear()
         if self._told is not None:
             self._told(tuple(found.values()))
+
+    def _drop_changed(self) -> None:
+        """Scorers whose rubric, schema or code is another now are built anew when they are needed next."""
+        for name, scoring in list(self._scorings.items()):
+            if digest_of_checks(scoring.spec) != scoring.digest:
+                _log.info("%s: what its checks measure with has changed and is read again", name)
+                del self._scorings[name]
+                self._keeper.recovered(name)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

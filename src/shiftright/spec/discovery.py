@@ -51,6 +51,18 @@ def find(name_or_path: str, root: str | Path) -> Path:
     raise unknown(name_or_path, features, root, unreadable)
 
 
+def named(feature: str, root: str | Path) -> Path:
+    """The one contract of this feature under ``root``; never a path, for names that come from elsewhere (traces).
+
+    Raises:
+        UsageError: for an unknown name (with the nearest one), or one that two contracts have.
+    """
+    features, unreadable = _features(root)
+    if feature not in features:
+        raise unknown(feature, features, root, unreadable)
+    return find(feature, root)
+
+
 def names(root: str | Path) -> dict[str, list[Path]]:
     """Feature -> its contracts (one, unless two share a name); those that cannot be read have no name."""
     return _features(root)[0]

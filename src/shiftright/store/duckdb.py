@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage, TraceRow
+from shiftright.core.trace import (
+    Bucket,
+    Erasable,
+    Group,
+    Measure,
+    Rollup,
+    SpanRow,
+    TraceFilter,
+    TracePage,
+    TraceRow,
+)
 from shiftright.errors import StoreError, StoreInUse, UsageError
 from shiftright.store import duckdb_columns as columns
 from shiftright.store import duckdb_sql as sql
@@ -164,9 +175,14 @@ class DuckDBTelemetry:
             forgotten += gone
         return forgotten
 
-    def erase(self, *, user: str) -> int:
-        """Forget every trace of one user; returns how many spans."""
-        return self._forget(sql.OF_USER, [user, user])
+    def traces_of(self, what: Erasable, name: str) -> tuple[str, ...]:
+        traces, given = _named(what, name)
+        with self._explained(), self._cursor() as cursor:
+            found = cursor.execute(sql.stored(traces), given).fetchall()
+        return tuple(columns.trace_id(high, low) for high, low in found)
+
+    def erase(self, what: Erasable, name: str) -> int:
+        return self._forget(*_named(what, name))
 
     def count(self) -> int:
         with self._explained(), self._cursor() as cursor:
@@ -207,7 +223,8 @@ class DuckDBTelemetry:
         newest = min(found[1] + 1, _FOREVER_NS if where.until_ns is None else where.until_ns)
         since = where.since_ns
         if since is None and where.text:
-            since = newest - TEXT_WINDOW_NS
+            # up to now: one sender's clock that is ahead must not hide what everybody else sends
+            since = min(newest, time.time_ns()) - TEXT_WINDOW_NS
         return (found[0] if since is None else max(since, found[0])), newest
 
     def _forget(self, traces: str, given: list[Any]) -> int:
@@ -328,6 +345,12 @@ def _ids_and_extent(
     """Ids, the first start and the last end."""
     ids = [(high, low) for high, low, _, _ in found]
     return ids, min(row[2] for row in found), max(row[3] for row in found)
+
+
+def _named(what: Erasable, name: str) -> tuple[str, list[Any]]:
+    if what == "trace":
+        return sql.OF_TRACE, list(columns.halves(name) or (None, None))
+    return sql.of_name(what), [name, name]
 
 
 def _without_repeats(spans: Sequence[SpanRow]) -> Sequence[SpanRow]:

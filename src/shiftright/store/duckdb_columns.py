@@ -23,6 +23,8 @@ LARGEST_TEXT = 1_000_000
 """Characters kept of an input, an output, or the attributes of one span."""
 LARGEST_VALUE = 20_000
 """Characters kept of one attribute where all of a span's are more than LARGEST_TEXT."""
+LARGEST_LABEL = 256
+"""Characters kept of what traces are grouped and listed by: names, users, models."""
 PREVIEW = 200
 _ROOT_FIRST = -(2**62)
 _ID = 0xFFFF_FFFF_FFFF_FFFF
@@ -67,14 +69,14 @@ def span_columns(spans: Sequence[SpanRow], ids: Columns) -> Columns:
 
     columns = {
         **ids,
-        "name": texts([s.name for s in spans]),
+        "name": texts([label(s.name) for s in spans]),
         "start_ns": numbers([s.start_ns for s in spans]),
-        "end_ns": numbers([s.end_ns for s in spans]),
-        "operation": texts([s.operation for s in spans]),
+        "end_ns": numbers([_end(s) for s in spans]),
+        "operation": texts([label(s.operation) for s in spans]),
         "error": texts([_error(s) for s in spans]),
     }
     for name in (*_TEXTS, "provider", "model"):
-        columns[name] = texts([getattr(s, name) for s in spans])
+        columns[name] = texts([label(getattr(s, name)) for s in spans])
     for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
         columns[name] = numbers([believable(getattr(s, name)) for s in spans])
     nan = float("nan")
@@ -83,6 +85,16 @@ def span_columns(spans: Sequence[SpanRow], ids: Columns) -> Columns:
     columns["output"] = texts([_shortened(s.output) for s in spans])
     columns["attributes"] = texts([_attributes(s.attributes) if s.attributes else "" for s in spans])
     return columns
+
+
+def label(text: str) -> str:
+    return text if len(text) <= LARGEST_LABEL else text[: LARGEST_LABEL - 1] + "…"
+
+
+def _end(span: SpanRow) -> int:
+    """Not before its start, where a clock was set back or a span was sent that has no end yet: traces are looked for
+    between the first start and the last end."""
+    return max(span.start_ns, span.end_ns)
 
 
 def part_columns(spans: Sequence[SpanRow], ids: Columns) -> Columns:
@@ -139,15 +151,15 @@ def _part(spans: list[SpanRow]) -> tuple[Any, ...]:
     costs = [s.cost_usd for s in spans]
     return (
         start,
-        max([s.end_ns for s in spans]),
+        max([_end(s) for s in spans]),
         _ROOT_FIRST + start // 2 if root else start,
         len(spans),
         len(errors),
         max(0, root.end_ns - root.start_ns) / 1e6 if root else None,
-        head.name,
+        label(head.name),
         error,
-        *(getattr(head, name) or max([getattr(s, name) for s in spans]) for name in _TEXTS),
-        "\n".join(dict.fromkeys([s.model.replace("\n", " ") for s in spans if s.model])),
+        *(label(getattr(head, name) or max([getattr(s, name) for s in spans])) for name in _TEXTS),
+        "\n".join(dict.fromkeys([label(s.model).replace("\n", " ") for s in spans if s.model])),
         sum([believable(s.input_tokens) for s in spans]),
         sum([believable(s.output_tokens) for s in spans]),
         sum([cost for cost in costs if cost is not None]),
@@ -163,15 +175,15 @@ def _part_of_one(span: SpanRow) -> tuple[Any, ...]:
     root = not span.parent_span_id
     return (
         start,
-        span.end_ns,
+        _end(span),
         _ROOT_FIRST + start // 2 if root else start,
         1,
         0 if span.error is None else 1,
         max(0, span.end_ns - start) / 1e6 if root else None,
-        span.name,
+        label(span.name),
         error,
-        *_texts_of(span),
-        span.model.replace("\n", " "),
+        *map(label, _texts_of(span)),
+        label(span.model).replace("\n", " "),
         believable(span.input_tokens),
         believable(span.output_tokens),
         0.0 if cost is None else cost,

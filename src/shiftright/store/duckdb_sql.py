@@ -87,6 +87,11 @@ def _sum(column: str) -> str:
 
 _MODELS: Final = "arg_min(models, rank) FILTER (models <> '')"
 _ERROR: Final = "arg_min(error, rank)"
+# Nearly every trace asks one model, or has another than the one looked for: a list is made of the rest only.
+_HAS_MODEL: Final = """
+    CASE WHEN models = ? THEN true WHEN contains(models, ?) THEN list_contains(string_split(models, chr(10)), ?)
+    ELSE false END
+"""
 
 
 def _table(name: str, columns: dict[str, str]) -> str:
@@ -130,8 +135,8 @@ def conditions(where: TraceFilter) -> Statement:
             said.append(f'bool_or("{column}" = ?)')
             given.append(value)
     if where.model is not None:
-        said.append("bool_or(list_contains(string_split(models, chr(10)), ?))")
-        given.append(where.model)
+        said.append(f"bool_or({_HAS_MODEL})")
+        given += [where.model] * 3
     if where.failed is not None:
         said.append(f"{_ERROR} {'<>' if where.failed else '='} ''")
     if where.min_ms is not None:
@@ -141,6 +146,25 @@ def conditions(where: TraceFilter) -> Statement:
         said.append("sum(cost_usd) >= ?")
         given.append(where.min_cost_usd)
     return " AND ".join(said) or "true", given
+
+
+def _in_some_part(where: TraceFilter, since_ns: int) -> tuple[list[str], list[Any]]:
+    """Ids of the traces of which one part fulfils what one has to, a set for each condition: few are left to be
+    summed. No part of a trace begins before it does."""
+    conditions: list[Statement] = [
+        (f'"{column}" = ?', [value])
+        for column in ("user", "session")
+        if (value := getattr(where, column)) is not None
+    ]
+    if where.model is not None:
+        conditions.append((_HAS_MODEL, [where.model] * 3))
+    if where.failed:
+        conditions.append(("error <> ''", []))
+    sets = [
+        f"SELECT trace_hi, trace_lo FROM parts WHERE start_ns >= ? AND {said}"  # noqa: S608  constants
+        for said, _ in conditions
+    ]
+    return sets, [value for _, given in conditions for value in (since_ns, *given)]
 
 
 def in_spans(where: TraceFilter) -> Statement | None:
@@ -167,18 +191,20 @@ def matching(
     Traces are summed over all their parts, also those outside of the time: a trace belongs to one window only.
     """
     having, given = conditions(where)
-    window = "SELECT trace_hi, trace_lo FROM parts WHERE start_ns >= ? AND start_ns < ?"
-    bounds: list[Any] = [since_ns, until_ns]
+    sets, bounds = _in_some_part(where, since_ns)
     if (told := in_spans(where)) is not None:
         # Spans of a trace begin after it does, rarely more than an hour.
-        window += (
-            " INTERSECT SELECT trace_hi, trace_lo FROM spans"  # noqa: S608  constants
-            f" WHERE start_ns >= ? AND start_ns < ? AND {told[0]}"
+        sets.append(
+            f"SELECT trace_hi, trace_lo FROM spans WHERE start_ns >= ? AND start_ns < ? AND {told[0]}"  # noqa: S608
         )
         bounds += [since_ns, until_ns + HOUR_NS, *told[1]]
+    if not sets:
+        sets.append("SELECT trace_hi, trace_lo FROM parts WHERE start_ns >= ? AND start_ns < ?")
+        bounds += [since_ns, until_ns]
+    chosen = " AND ".join(f"(trace_hi, trace_lo) IN ({each})" for each in sets)
     sql = f"""
         SELECT trace_hi, trace_lo, min(start_ns) AS started, max(end_ns) FROM parts
-        WHERE (trace_hi, trace_lo) IN ({window})
+        WHERE {chosen}
         GROUP BY trace_hi, trace_lo
         HAVING started >= ? AND started < ? AND (started, trace_hi, trace_lo) < (?, ?, ?) AND {having}
         ORDER BY started DESC, trace_hi DESC, trace_lo DESC LIMIT {int(limit)}
@@ -313,9 +339,20 @@ def forget(table: str, traces: str) -> str:
     return f"DELETE FROM {table} WHERE (trace_hi, trace_lo) IN ({traces})"  # noqa: S608  constants
 
 
-OF_USER: Final = """
-SELECT trace_hi, trace_lo FROM spans WHERE "user" = ? UNION ALL SELECT trace_hi, trace_lo FROM parts WHERE "user" = ?
-"""
+def stored(traces: str) -> str:
+    """Those of the traces that are there."""
+    return f"SELECT DISTINCT trace_hi, trace_lo FROM parts WHERE (trace_hi, trace_lo) IN ({traces})"  # noqa: S608
+
+
+def of_name(column: str) -> str:
+    """Traces in which a span, or a part, has this user or session."""
+    return " UNION ALL ".join(
+        f'SELECT trace_hi, trace_lo FROM {table} WHERE "{column}" = ?'  # noqa: S608  constants
+        for table in ("spans", "parts")
+    )
+
+
+OF_TRACE: Final = "SELECT ?::UBIGINT, ?::UBIGINT"
 BEFORE: Final = "SELECT trace_hi, trace_lo FROM parts GROUP BY ALL HAVING max(start_ns) < ?"
 """Traces in which nothing has begun since."""
 OF_FEATURE_BEFORE: Final = f"{BEFORE} AND bool_or(feature = ?)"

@@ -30,7 +30,7 @@ class Intake:
         self,
         store: TelemetryStore,
         *,
-        flush_s: float = 0.2,
+        flush_s: float = 0.5,
         largest: int = 50_000,
         prepare: Callable[[Sequence[SpanRow]], None] | None = None,
     ) -> None:

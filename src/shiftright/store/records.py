@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shiftright.store.runs import Runs
     from shiftright.store.scores import Scores
     from shiftright.store.spend import Spend
+    from shiftright.store.texts import Texts
 
 
 class Records:
@@ -40,6 +41,7 @@ class Records:
     releases: Releases
     rollouts: Rollouts
     incidents: Incidents
+    texts: Texts
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
@@ -54,6 +56,7 @@ class Records:
         from shiftright.store.runs import Runs
         from shiftright.store.scores import Scores
         from shiftright.store.spend import Spend
+        from shiftright.store.texts import Texts
 
         self._database = database
         self.answers = Answers(database)
@@ -68,6 +71,7 @@ class Records:
         self.releases = Releases(database)
         self.rollouts = Rollouts(database)
         self.incidents = Incidents(database)
+        self.texts = Texts(database)
 
     @property
     def place(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +20,19 @@ from shiftright.store.rows import Page, ReviewKind, ReviewRow, ReviewStatus
 _table = schema.reviews.c
 _whole = sa.select(schema.reviews)
 LARGEST_PAGE = 1_000
+
+
+class ReviewClosed(UsageError):
+    """Somebody was faster: who, and when."""
+
+    code = "closed"
+
+    def __init__(self, review: ReviewRow) -> None:
+        at = datetime.fromtimestamp(review.resolved_at or review.created_at, UTC)
+        super().__init__(
+            f"review {review.id} was already {review.status} by {review.reviewer} at {at:%Y-%m-%d %H:%M:%S} UTC",
+            hint=f"See it: shiftright review show {review.id}",
+        )
 
 
 class Reviews:
@@ -116,26 +131,32 @@ class Reviews:
             connection.execute(sa.update(schema.reviews).where(_table.id == review_id).values(values))
 
     def close(
-        self, review_id: str, status: ReviewStatus, resolution: dict[str, Any], reviewer: str
+        self,
+        review_id: str,
+        status: ReviewStatus,
+        resolution: dict[str, Any] | Callable[[], dict[str, Any]],
+        reviewer: str,
     ) -> ReviewRow:
         """Resolved or dismissed, once.
 
+        Args:
+            resolution: called where it has to be worked for, once nobody else can close the review any more; what it
+                raises leaves the review open.
+
         Raises:
-            UsageError: when it is closed already, with who did it.
+            ReviewClosed: when it is closed already.
         """
-        values = {
-            "status": status,
-            "resolution": encode(resolution),
-            "reviewer": reviewer,
-            "resolved_at": time.time(),
-        }
+        values = {"status": status, "reviewer": reviewer, "resolved_at": time.time()}
         mine = (_table.id == review_id) & (_table.status == "open")
         with self._database.write() as connection:
             done = connection.execute(sa.update(schema.reviews).where(mine).values(values)).rowcount
+            if done:
+                found = encode(resolution() if callable(resolution) else resolution)
+                where = _table.id == review_id
+                connection.execute(sa.update(schema.reviews).where(where).values(resolution=found))
         review = self.get(review_id)
         if not done:
-            message = f"review {review.id} was {review.status} by {review.reviewer} already"
-            raise UsageError(message, hint=f"See it: shiftright review {review.id}")
+            raise ReviewClosed(review)
         return review
 
 

@@ -103,11 +103,15 @@ class Runs:
         hint = f"Near: {', '.join(near)}." if near else "There are no runs yet: shiftright eval FEATURE"
         raise UsageError(f"there is no run {run_id!r}", hint=hint)
 
-    def list(self, feature: str | None = None, *, limit: int = 20) -> Sequence[RunRow]:
-        """The newest runs first."""
+    def list(
+        self, feature: str | None = None, *, limit: int = 20, cursor: str | None = None
+    ) -> Sequence[RunRow]:
+        """The newest runs first; those older than ``cursor``, the id of the last one seen."""
         statement = sa.select(schema.runs).order_by(_runs.id.desc()).limit(limit)
         if feature is not None:
             statement = statement.where(_runs.feature == feature)
+        if cursor is not None:
+            statement = statement.where(_runs.id < cursor)
         with self._database.read() as connection:
             return _read(connection, connection.execute(statement).all())
 

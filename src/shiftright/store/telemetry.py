@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Erasable, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import UsageError
 
 
@@ -77,8 +77,12 @@ class TelemetryStore(Protocol):
         the oldest ones until ``keep_bytes`` are enough; returns how many spans."""
         ...
 
-    def erase(self, *, user: str) -> int:
-        """Forget every trace of one user; returns how many spans."""
+    def traces_of(self, what: Erasable, name: str) -> tuple[str, ...]:
+        """Ids of every trace in which a span names this user or session; of a trace its own, where it is stored."""
+        ...
+
+    def erase(self, what: Erasable, name: str) -> int:
+        """Forget these traces; returns how many spans."""
         ...
 
     def count(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from shiftright.core.trace import Bucket, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage
+from shiftright.core.trace import Bucket, Erasable, Group, Measure, Rollup, SpanRow, TraceFilter, TracePage
 from shiftright.errors import StoreError
 
 
@@ -49,7 +49,10 @@ class UnopenedTelemetry:
     ) -> int:
         return 0
 
-    def erase(self, *, user: str) -> int:
+    def traces_of(self, what: Erasable, name: str) -> tuple[str, ...]:
+        self._refuse()
+
+    def erase(self, what: Erasable, name: str) -> int:
         self._refuse()
 
     def count(self) -> int:

@@ -6,9 +6,8 @@ each other, or one around the other. All spans are kept; the usage stays on one 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from shiftright.core.trace import SpanRow
 from shiftright.tracing import attributes as names
@@ -24,7 +23,6 @@ _SDKS = ("com.anthropic.sdk",)
 _SKEW_NS = 1_000_000_000
 
 Key = tuple[str, str]
-K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -39,6 +37,31 @@ class _Passed(NamedTuple):
         return span.start_ns - _SKEW_NS <= self.start_ns and self.end_ns <= span.end_ns + _SKEW_NS
 
 
+class _Memory(Generic[V]):
+    """Values by key, at least the last half of ``largest``: when the younger half is full the older one is forgotten.
+
+    Of a key its hash is kept, 64 bits that nobody outside can foresee: the keys themselves would take 20 MB.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self._half = max(1, largest // 2)
+        self._young: dict[int, V] = {}
+        self._old: dict[int, V] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, *key: str) -> V | None:
+        known = hash(key)
+        found = self._young.get(known)
+        return self._old.get(known) if found is None else found
+
+    def keep(self, value: V, *key: str) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[hash(key)] = value
+
+
 class Repeats:
     """Remembers the last ``largest`` model calls, because their spans may come in different requests.
 
@@ -48,10 +71,9 @@ class Repeats:
     """
 
     def __init__(self, largest: int = 50_000) -> None:
-        self._largest = largest
-        self._responses: OrderedDict[Key, str] = OrderedDict()
-        self._around: OrderedDict[Key, str] = OrderedDict()
-        self._passed: OrderedDict[str, _Passed] = OrderedDict()
+        self._responses: _Memory[str] = _Memory(largest)
+        self._around: _Memory[str] = _Memory(largest)
+        self._passed: _Memory[_Passed] = _Memory(largest)
 
     def settle(self, spans: Sequence[SpanRow]) -> None:
         """Take the usage away from the spans that repeat another's."""
@@ -62,7 +84,7 @@ class Repeats:
         here = {(span.trace_id, span.span_id): span for span in spans}
         # A wrapper that came later than the call in it hands the mark on.
         for span in spans:
-            inner = self._around.get((span.trace_id, span.span_id))
+            inner = self._around.get(span.trace_id, span.span_id)
             if inner is not None and span.operation not in _BOUNDARIES:
                 self._mark_around(span, inner, here)
         for span in passed:
@@ -75,7 +97,7 @@ class Repeats:
         # The innermost first: what is around it repeats it.
         counted.sort(key=lambda span: (-span.start_ns, span.end_ns))
         for span in counted:
-            inner = self._around.get((span.trace_id, span.span_id))
+            inner = self._around.get(span.trace_id, span.span_id)
             if inner is not None and inner != span.span_id:
                 _clear(span, inner)
             else:
@@ -83,7 +105,7 @@ class Repeats:
         for span in spans:
             if span.cost_usd is None and not _has_usage(span):
                 # A wrapper that states no usage would make the whole trace's cost unknown.
-                inner = self._around.get((span.trace_id, span.span_id))
+                inner = self._around.get(span.trace_id, span.span_id)
                 if inner is not None and inner != span.span_id:
                     _clear(span, inner)
 
@@ -91,10 +113,9 @@ class Repeats:
         response = str(span.attributes.get(names.RESPONSE_ID) or "")
         if not response:
             return False
-        key = (span.trace_id, response)
-        teller = self._responses.get(key)
+        teller = self._responses.get(span.trace_id, response)
         if teller is None or teller == span.span_id:
-            self._keep(self._responses, key, span.span_id)
+            self._responses.keep(span.span_id, span.trace_id, response)
             return self._passed_already(span, response)
         _clear(span, teller)
         return True
@@ -102,7 +123,7 @@ class Repeats:
     def _remember_passed(self, span: SpanRow) -> None:
         if response := str(span.attributes.get(names.RESPONSE_ID) or ""):
             passed = _Passed(span.span_id, span.start_ns, span.end_ns)
-            self._keep(self._passed, response, passed)
+            self._passed.keep(passed, response)
 
     def _passed_already(self, span: SpanRow, response: str) -> bool:
         """Was it told by the gateway, as a feature's or in a trace of the gateway's own?"""
@@ -118,18 +139,11 @@ class Repeats:
         for _ in range(64):
             if not above:
                 return
-            key = (span.trace_id, above)
-            self._keep(self._around, key, teller)
-            parent = here.get(key)
+            self._around.keep(teller, span.trace_id, above)
+            parent = here.get((span.trace_id, above))
             if parent is None or parent.operation in _BOUNDARIES:
                 return
             above = parent.parent_span_id
-
-    def _keep(self, memory: OrderedDict[K, V], key: K, value: V) -> None:
-        memory[key] = value
-        memory.move_to_end(key)
-        if len(memory) > self._largest:
-            memory.popitem(last=False)
 
 
 def _trust(span: SpanRow) -> tuple[bool, int, int]:

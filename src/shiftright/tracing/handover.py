@@ -18,6 +18,8 @@ from shiftright.store.spool import Spool
 from shiftright.tracing.otlp import PROTOBUF, encode_traces
 
 SPOOL_FOLDER = "spool"
+SERVER_FILE = "serve.json"
+"""In the home folder while a server runs: where it answers, and its process."""
 _PATIENCE_S = 2.0
 
 
@@ -31,7 +33,7 @@ def owner_of(home: Path) -> str | None:
 
     What a server that was killed left behind is removed.
     """
-    file = home / "serve.json"
+    file = home / SERVER_FILE
     try:
         owner = msgspec.json.decode(file.read_bytes(), type=_Owner)
     except (OSError, msgspec.DecodeError):

@@ -97,14 +97,17 @@ def _decompressed(body: bytes, encoding: str) -> bytes:
     if encoding in ("", "identity"):
         plain, more = body, b""
     elif encoding == "gzip":
-        reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            plain = reader.decompress(body, LARGEST_BODY + 1)
-        except zlib.error as error:
-            raise UsageError(f"the body is not gzip: {error}") from None
-        more = reader.unconsumed_tail
-        if not reader.eof and not more:
-            raise UsageError("the gzip body is cut short")
+        plain, more = b"", body
+        # a stream may have several members, one after the other
+        while more and len(plain) <= LARGEST_BODY:
+            reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            try:
+                plain += reader.decompress(more, LARGEST_BODY + 1 - len(plain))
+            except zlib.error as error:
+                raise UsageError(f"the body is not gzip: {error}") from None
+            if not reader.eof and not reader.unconsumed_tail:
+                raise UsageError("the gzip body is cut short")
+            more = reader.unconsumed_tail or reader.unused_data
     else:
         raise UnknownEncoding(
             f"the content encoding {encoding[:40]!r} is not known", hint="Send gzip or none."

@@ -10,8 +10,9 @@ and IBANs are told from other numbers by their check digits.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
@@ -23,12 +24,11 @@ import msgspec
 
 from shiftright import spec as specs
 from shiftright.core.trace import SpanRow
-from shiftright.core.yaml_text import Map, Seq, decode, parse
+from shiftright.core.yaml_text import Map, Seq
 from shiftright.errors import Error, SpecError
 from shiftright.spec.keys import REDACTABLE
 
 _log = logging.getLogger("shiftright.telemetry")
-_COMPANY = "shiftright.yaml"
 
 
 class _Pattern(NamedTuple):
@@ -121,6 +121,7 @@ _SHORT_ESCAPES = (("\\n", "\n"), ('\\"', '"'), ("\\t", "\t"), ("\\r", "\r"), ("\
 _JSON = '{["0123456789'
 _JSON_IN_TEXT = '{["'
 _DEEPEST = 4
+_HASH_BYTES = 8
 
 # Numbers are looked for in a copy of which digits are zeros and what people write between them is left out. A character
 # beyond ASCII may be a digit: it comes as a question mark and counts as one.
@@ -195,12 +196,19 @@ _LONGEST_LOCAL = 64
 _SHORTEST = 5
 """Characters of what is found at all: a@b.c."""
 _FIELDS = ("input", "output", "error", "name")
+_LABELS = ("model", "provider", "feature", "variant", "release", "service")
 
 
 class Redaction:
-    """Takes out secrets, and the kinds of ``use``: email, phone, card, iban."""
+    """Takes out secrets, and the kinds of ``use``: email, phone, card, iban.
 
-    def __init__(self, kinds: Iterable[str] = ()) -> None:
+    Args:
+        key: of the project. Whoever has it can tell whose address a hash is of, by trying addresses; nobody else.
+            Without one the hashes are good for this process.
+    """
+
+    def __init__(self, kinds: Iterable[str] = (), key: bytes | None = None) -> None:
+        self._key = os.urandom(32) if key is None else key
         self._groups: tuple[_Group, ...] = _ALWAYS
         self._emails = False
         self.use(kinds)
@@ -227,6 +235,10 @@ class Redaction:
                     if cleaned is not value:
                         setattr(span, field, cleaned)
             span.user, span.session = self.who(span.user), self.who(span.session)
+            for field in _LABELS:
+                value = getattr(span, field)
+                if len(value) >= _SHORTEST and (cleaned := self.text(value)) is not value:
+                    setattr(span, field, cleaned)
             if span.attributes and self._concerns(span.attributes):
                 span.attributes = self._value(span.attributes)
 
@@ -244,8 +256,16 @@ class Redaction:
         return _without_emails(text) if self._emails and "@" in text else text
 
     def who(self, text: str) -> str:
-        """A user or session whose address becomes a short hash of it: they are still told apart and found again."""
-        return _without_emails(text, _pseudonym) if self._emails and "@" in text else text
+        """A user or session whose address becomes a short hash of it: they are still told apart and found again. So
+        does the whole name where anything else in it is not to be kept."""
+        if len(text) < _SHORTEST:
+            return text
+        told = _without_emails(text, partial(self._pseudonym, "email")) if self._emails and "@" in text else text
+        return told if self.text(told) == told else self._pseudonym("name", text)
+
+    def _pseudonym(self, kind: str, text: str) -> str:
+        digest = hmac.digest(self._key, text.lower().encode(errors="replace"), "sha256")
+        return f"[{kind}:{digest[:_HASH_BYTES].hex()}]"
 
     def json_or_text(self, text: str, depth: int = 0) -> str:
         """The same for text that may be JSON: it stays JSON, a number that is a card becomes a text.
@@ -351,26 +371,24 @@ def kinds_of_project(root: Path) -> frozenset[str]:
             found.update(specs.load(path).data.get("redact", ()))
         except Error as error:
             _log.warning("what to redact is not known of one contract: %s", error)
-    return frozenset(found | _company(root / _COMPANY))
+    return frozenset(found | _company(root))
 
 
-def _company(file: Path) -> set[str]:
+def _company(root: Path) -> set[str]:
     """``data: {redact: …}`` of the company's defaults.
 
     Raises:
         SpecError: it cannot be read, or names a kind there is not.
     """
-    if not file.is_file():
-        return set()
-    document = parse(decode(file.read_bytes(), file=file, error=SpecError), file=file, error=SpecError)
-    data = document.get("data") if isinstance(document, Map) else None
+    data = specs.company(root).get("data")
     if not isinstance(data, Map) or "redact" not in data:
         return set()
     given = data["redact"]
     kinds = set(map(str, given if isinstance(given, Seq) else [given]))
     if unknown := kinds - set(REDACTABLE):
-        message, line = f"data.redact: there is no kind {min(unknown)!r}", data.marks["redact"].line
-        raise SpecError(message, file=file, line=line, hint=f"Known: {', '.join(REDACTABLE)}.")
+        mark = data.marks["redact"]
+        message = f"data.redact: there is no kind {min(unknown)!r}"
+        raise SpecError(message, file=mark.file, line=mark.line, hint=f"Known: {', '.join(REDACTABLE)}.")
     return kinds
 
 
@@ -392,10 +410,6 @@ def _without_keys(text: str) -> str:
         parts += [text[at : begin.start()], "[secret]"]
         at = len(text) if end is None else end.end()
     return "".join((*parts, text[at:])) if parts else text
-
-
-def _pseudonym(address: str) -> str:
-    return f"[email:{hashlib.blake2b(address.lower().encode(errors='replace'), digest_size=4).hexdigest()}]"
 
 
 def _without_emails(text: str, mark: Callable[[str], str] = lambda _: "[email]") -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from urllib.parse import quote, unquote
 
 import msgspec
-from fastapi import Request
+from fastapi import Request, Response
 from starlette.datastructures import UploadFile
 
 from shiftright.errors import UsageError
@@ -14,6 +14,9 @@ from shiftright.web.sessions import equal, form_token
 from shiftright.web.site import Site
 
 FIELD = "token"
+REVIEWER_COOKIE = "shiftright_reviewer"
+NOBODY = "reviewer"
+YEAR_S = 365 * 24 * 3600
 MOST_FIELDS = 50
 
 
@@ -57,11 +60,16 @@ def form(site: Site) -> Callable[[Request], Awaitable[Form]]:
     return read
 
 
-def input_of(text: str) -> Any:
-    """What was typed: JSON where it is an object, a list or a quoted text, else the text itself."""
-    if not text.lstrip().startswith(("{", "[", '"')):
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return text
+def reviewer_of(request: Request) -> str:
+    """The name that this browser gave last; empty where it gave none."""
+    return unquote(request.cookies.get(REVIEWER_COOKIE, ""))
+
+
+def remember_reviewer(answer: Response, sent: Form) -> None:
+    if (name := reviewer_in(sent)) != NOBODY:
+        answer.set_cookie(REVIEWER_COOKIE, quote(name), max_age=YEAR_S, httponly=True, samesite="strict")
+
+
+def reviewer_in(sent: Form) -> str:
+    """Who says it."""
+    return sent.text("reviewer").strip()[:200] or NOBODY

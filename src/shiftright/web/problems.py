@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from shiftright.errors import Error, StoreError, UsageError
+from shiftright.store.reviews import ReviewClosed
 from shiftright.web import rendering
 from shiftright.web.site import Site
 
@@ -23,7 +24,12 @@ class NotFound(UsageError):
     code = "not_found"
 
 
-_STATUS: tuple[tuple[type[Error], int], ...] = ((NotFound, 404), (StoreError, 503), (Error, 400))
+_STATUS: tuple[tuple[type[Error], int], ...] = (
+    (NotFound, 404),
+    (ReviewClosed, 409),
+    (StoreError, 503),
+    (Error, 400),
+)
 _CODES = {404: "not_found", 405: "method", 413: "too_large"}
 _EMPTY = {"hint": None, "file": None, "line": None}
 _HINTS = {
@@ -37,8 +43,7 @@ def handlers(site: Site) -> dict[Any, Any]:
     """What FastAPI's ``exception_handlers`` takes."""
 
     def ours(request: Request, error: Error) -> Response:
-        status = next(status for kind, status in _STATUS if isinstance(error, kind))
-        return refuse(site, request, status, error.as_dict())
+        return refuse(site, request, status_of(error), error.as_dict())
 
     def theirs(request: Request, error: HTTPException) -> Response:
         code, hint = _CODES.get(error.status_code, "usage"), _HINTS.get(error.status_code)
@@ -66,6 +71,10 @@ def handlers(site: Site) -> dict[Any, Any]:
         RequestValidationError: invalid,
         Exception: unforeseen,
     }
+
+
+def status_of(error: Error) -> int:
+    return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
 def refuse(

@@ -18,6 +18,7 @@ MOST_ROWS = 16
 MOST_BROKE = 10
 MOST_FIXED = 4
 WIDTH = 90
+MOST_BESIDE = 5
 SIGN = {"pass": "✅", "yes": "✅", "fail": "❌", "no": "❌", "inconclusive": "❔", "error": "❗"}
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$^=/])")
 
@@ -51,8 +52,17 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield "|---|---|"
         yield f"| {escaped(first) if verdict.merge == 'no' else 'No harm is proven'} | {escaped(first)} |"
     yield ""
+    for said in _beside(report):
+        yield f"> ⚠️ {escaped(said)}"
+        yield ""
     yield from details(report)
     yield f"<sub>{_footer(report)}</sub>"
+
+
+def _beside(report: RunReport) -> list[str]:
+    """What the verdict says besides its first reason and the board's: calls that failed, above all."""
+    said = report.verdict.reasons[1:] if report.verdict else ()
+    return [reason for reason in said if not any(row.reason in reason for row in report.rows)][:MOST_BESIDE]
 
 
 def board(rows: Sequence[CheckRow]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from shiftright.web.api import costs, export, features, feedback, health, reviews, runs, traces
+from shiftright.web.api import costs, erase, export, features, feedback, health, reviews, runs, traces
 from shiftright.web.site import Site
 
 __all__ = ["routers"]
@@ -12,5 +12,6 @@ __all__ = ["routers"]
 
 def routers(site: Site) -> tuple[APIRouter, ...]:
     return tuple(
-        part.router(site) for part in (health, traces, features, runs, costs, export, reviews, feedback)
+        part.router(site)
+        for part in (health, traces, features, runs, costs, export, reviews, feedback, erase)
     )

@@ -55,6 +55,7 @@ _WORDS = {
     401: "A key is needed",
     403: "Not from here",
     404: "There is no such thing",
+    409: "Somebody else has done it already",
     413: "Too large",
     422: "A parameter is wrong",
     503: "The store cannot be read or written",

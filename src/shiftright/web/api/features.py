@@ -106,7 +106,7 @@ def contract(site: Site, name: str) -> Spec:
     if "/" in name or "\\" in name or name in (".", ".."):
         raise NotFound(f"there is no feature {name[:80]!r}", hint="GET /api/features lists what there is.")
     try:
-        spec = specs.load(specs.find(name, site.settings.root))
+        spec = specs.load(specs.named(name, site.settings.root))
     except UsageError as error:
         raise NotFound(error.message, hint=error.hint) from error
     if spec.feature != name:

@@ -90,6 +90,9 @@ def _watch(site: Site) -> Iterator[str]:
         paused = [({"feature": feature}, 1.0) for feature in sorted(monitor.paused)]
         words = "Features that are not judged now: the month's budget is spent."
         yield from _metric("shiftright_judging_paused", "gauge", words, paused)
+        failing = [({"feature": feature, "check": check}, 1.0) for feature, check in sorted(monitor.failing)]
+        words = "Checks that score no live trace: what they ask cannot be asked."
+        yield from _metric("shiftright_checks_failing", "gauge", words, failing)
     if (exporter := site.watch.exporter) is not None:
         for name, words, value in (
             ("shiftright_export_sent_total", "Spans the OTLP receiver took.", exporter.sent),

@@ -81,7 +81,7 @@ def router(site: Site) -> APIRouter:
 
     @router.post(
         "/{review_id}",
-        responses=answers(Closed, 404, 413),
+        responses=answers(Closed, 404, 409, 413),
         response_class=Response,
         openapi_extra={"requestBody": {"required": True, "content": content_of(Said)}},
     )

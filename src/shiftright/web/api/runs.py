@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from shiftright.errors import UsageError
 from shiftright.evals.report.gather import RunReport, gather
 from shiftright.store.rows import RunRow
 from shiftright.web.api.described import answer, answers
-from shiftright.web.api.traces import Text
+from shiftright.web.api.traces import Cursor, Limit, Text
 from shiftright.web.problems import NotFound
 from shiftright.web.site import Site
 
@@ -20,16 +18,17 @@ class Runs(msgspec.Struct):
     """Newest first."""
 
     data: tuple[RunRow, ...]
-    next_cursor: str | None = None
+    next_cursor: str | None
 
 
 def router(site: Site) -> APIRouter:
     router = APIRouter(prefix="/api/runs", tags=["runs"])
 
     @router.get("", responses=answers(Runs), response_class=Response)
-    def list_runs(feature: Text = None, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+    def list_runs(feature: Text = None, limit: Limit = 50, cursor: Cursor = None) -> Response:
         """The newest first."""
-        return answer(Runs(tuple(site.records.runs.list(feature or None, limit=limit))))
+        rows = site.records.runs.list(feature or None, limit=limit + 1, cursor=cursor or None)
+        return answer(Runs(tuple(rows[:limit]), rows[limit - 1].id if len(rows) > limit else None))
 
     @router.get("/{run_id}", responses=answers(RunReport, 404), response_class=Response)
     def get_run(run_id: str) -> Response:

@@ -24,7 +24,14 @@ def router(site: Site) -> APIRouter:
         if request.headers.get("hx-request-type") == "partial":
             shown = board(site, spec)
             return rendering.page(
-                site, request, "feature.html", block="board", spec=spec, board=shown, live=True
+                site,
+                request,
+                "feature.html",
+                block="board",
+                spec=spec,
+                board=shown,
+                live=True,
+                failing=_failing(site, name),
             )
         try:
             following, problem = next_step_of(spec.path, site.settings, site.records), None
@@ -37,6 +44,7 @@ def router(site: Site) -> APIRouter:
             spec=spec,
             board=board(site, spec, live=False),
             live=False,
+            failing=_failing(site, name),
             next=following,
             problem=problem,
             month=month(site, spec),
@@ -47,3 +55,10 @@ def router(site: Site) -> APIRouter:
         )
 
     return router
+
+
+def _failing(site: Site, feature: str) -> dict[str, str]:
+    """Why a check scores nothing, by check."""
+    monitor = site.watch.monitor
+    found = {} if monitor is None else monitor.failing
+    return {check: why for (owner, check), why in found.items() if owner == feature}

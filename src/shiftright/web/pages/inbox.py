@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from typing import Any, get_args
+from urllib.parse import quote, urlencode
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shiftright.core.score import Score
+from shiftright.core.text import written
 from shiftright.errors import Error, UsageError
 from shiftright.improve import agreement, reviews
 from shiftright.improve.feedback import subject_of
@@ -20,13 +21,12 @@ from shiftright.web.api.reviews import review
 from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
 from shiftright.web.conversation import Share, Turn, turns, window
-from shiftright.web.forms import Form, form, input_of
+from shiftright.web.forms import Form, form, remember_reviewer, reviewer_in, reviewer_of
+from shiftright.web.problems import status_of
 from shiftright.web.site import Site
 
-REVIEWER_COOKIE = "shiftright_reviewer"
 SAMPLE = 50
 """Traces to label in one sitting; enough for a first contract."""
-YEAR_S = 365 * 24 * 3600
 
 
 def router(site: Site) -> APIRouter:
@@ -35,13 +35,13 @@ def router(site: Site) -> APIRouter:
 
     @router.get("/inbox")
     def queue(request: Request, feature: Text = None, kind: ReviewKind | None = None) -> Response:
-        return _page(site, request, None, feature, kind)
+        return _page(site, request, None, feature or None, kind)
 
     @router.get("/inbox/{review_id}")
     def one(
         request: Request, review_id: str, feature: Text = None, kind: ReviewKind | None = None
     ) -> Response:
-        return _page(site, request, review(site, review_id), feature, kind)
+        return _page(site, request, review(site, review_id), feature or None, kind)
 
     @router.post("/inbox/sample")
     def sample(sent: Form = filled) -> Response:
@@ -51,17 +51,19 @@ def router(site: Site) -> APIRouter:
 
     @router.post("/inbox/{review_id}")
     def say(request: Request, review_id: str, sent: Form = filled) -> Response:
-        found, reviewer = review(site, review_id), sent.text("reviewer").strip()[:200] or "reviewer"
-        feature, kind = sent.text("feature") or None, sent.text("kind") or None
+        found = review(site, review_id)
+        feature, kind = sent.text("feature") or None, _kind(sent)
         try:
-            done = _say(site, found, sent, reviewer)
+            done = _say(site, found, sent)
         except Error as error:
-            return _page(site, request, found, feature, None, problem=error, sent=sent.fields)
+            # as it is now: somebody else may have closed it
+            now = review(site, review_id)
+            return _page(site, request, now, feature, kind, problem=error, sent=sent.fields)
         query = {
             name: value for name, value in (("feature", feature), ("kind", kind), ("done", done)) if value
         }
         answer = RedirectResponse(f"/inbox?{urlencode(query)}", 303)
-        answer.set_cookie(REVIEWER_COOKIE, quote(reviewer), max_age=YEAR_S, httponly=True, samesite="strict")
+        remember_reviewer(answer, sent)
         return answer
 
     @router.post("/traces/{trace_id}/review")
@@ -78,19 +80,26 @@ def router(site: Site) -> APIRouter:
     @router.post("/runs/{run_id}/cases/{case_id:path}")
     def mark(run_id: str, case_id: str, sent: Form = filled) -> Response:
         opened = _disagreement(site, run_id, sent.text("split"), case_id)
-        _say(site, opened, sent, sent.text("reviewer").strip()[:200] or "reviewer")
-        return RedirectResponse(f"/runs/{quote(run_id)}#case-{quote(case_id)}", 303)
+        _say(site, opened, sent)
+        answer = RedirectResponse(f"/runs/{quote(run_id)}#case-{quote(case_id)}", 303)
+        remember_reviewer(answer, sent)
+        return answer
 
     return router
 
 
-def _say(site: Site, found: ReviewRow, sent: Form, reviewer: str) -> str:
+def _kind(sent: Form) -> ReviewKind | None:
+    given = sent.text("kind")
+    return next((kind for kind in get_args(ReviewKind) if kind == given), None)
+
+
+def _say(site: Site, found: ReviewRow, sent: Form) -> str:
     """What was done, in a few words.
 
     Raises:
         Error: why nothing was.
     """
-    choice = sent.required("choice")
+    choice, reviewer = sent.required("choice"), reviewer_in(sent)
     if choice == "dismiss":
         reviews.dismiss(site.records, found.id, reviewer, sent.text("comment") or None)
         return "dismissed"
@@ -102,7 +111,7 @@ def _say(site: Site, found: ReviewRow, sent: Form, reviewer: str) -> str:
         found.id,
         choice,
         reviewer,
-        correction=input_of(typed) if typed.strip() else None,
+        correction=written(typed) if typed.strip() else None,
         consent="given" if consent == "given" else "not_needed" if consent == "not_needed" else None,
         comment=sent.text("comment") or None,
     )
@@ -153,7 +162,7 @@ def _page(
         site,
         request,
         "inbox.html",
-        status=400 if problem else 200,
+        status=status_of(problem) if problem else 200,
         groups=groups,
         waiting=sum(len(group.reviews) for group in groups),
         current=current,
@@ -162,9 +171,10 @@ def _page(
         choices=() if current is None else reviews.choices(current.kind),
         feature=feature or "",
         kind=kind or "",
+        query=urlencode({name: value for name, value in (("feature", feature), ("kind", kind)) if value}),
         missing=_missing(site, current.feature if current else feature or ""),
         agreed=agreement.agreement(site.records, current.feature) if current else None,
-        reviewer=unquote(request.cookies.get(REVIEWER_COOKIE, "")),
+        reviewer=reviewer_of(request),
         done=request.query_params.get("done", ""),
         problem=problem,
         sent=sent or {},

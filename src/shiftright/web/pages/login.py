@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from shiftright.web import rendering
+from shiftright.web.attempts import Attempts
 from shiftright.web.forms import Form, form
+from shiftright.web.problems import refuse
 from shiftright.web.sessions import COOKIE, SESSION_S, equal, new_session
 from shiftright.web.site import Site
 
@@ -14,6 +18,7 @@ from shiftright.web.site import Site
 def router(site: Site) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     filled = Depends(form(site))
+    attempts = Attempts()
 
     @router.get("/login")
     def ask(request: Request) -> Response:
@@ -23,7 +28,17 @@ def router(site: Site) -> APIRouter:
 
     @router.post("/login")
     def enter(request: Request, sent: Form = filled) -> Response:
+        address = request.client.host if request.client else ""
+        if site.key is not None and (wait_s := attempts.wait_s(address)) > 0:
+            # the right key too: else the answer would still tell which one it is
+            problem = {
+                "code": "rate_limit",
+                "message": "too many wrong keys were tried",
+                "hint": f"Try again in {math.ceil(wait_s / 60)} min.",
+            }
+            return refuse(site, request, 429, problem, {"retry-after": str(math.ceil(wait_s))})
         if site.key is not None and not equal(sent.text("key").strip(), site.key):
+            attempts.failed(address)
             return rendering.page(site, request, "login.html", wrong=True, status=403)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from shiftright import spec as specs
 from shiftright.core.spec import Spec
+from shiftright.core.text import written
 from shiftright.errors import Error, UsageError
 from shiftright.evals.single import SingleRun, run_one
 from shiftright.spec.discovery import discover
@@ -17,7 +18,7 @@ from shiftright.web import rendering
 from shiftright.web.api.features import contract
 from shiftright.web.api.traces import Text, root_of
 from shiftright.web.conversation import turns
-from shiftright.web.forms import Form, form, input_of
+from shiftright.web.forms import Form, form
 from shiftright.web.site import Site
 
 
@@ -44,7 +45,7 @@ def router(site: Site) -> APIRouter:
         typed = sent.text("input")
         try:
             run = asyncio.run(
-                run_one(feature, site.settings, site.records, variant=variant or None, value=input_of(typed))
+                run_one(feature, site.settings, site.records, variant=variant or None, value=written(typed))
             )
         except Error as error:
             return _page(site, request, feature, variant, typed, problem=error, status=400)

@@ -13,6 +13,7 @@ from shiftright.improve.reviews import choices
 from shiftright.web import rendering
 from shiftright.web.api.runs import report
 from shiftright.web.api.traces import Text
+from shiftright.web.forms import reviewer_of
 from shiftright.web.sessions import form_token
 from shiftright.web.site import Site
 
@@ -31,10 +32,11 @@ def _marks(site: Site, request: Request, found: RunReport) -> Callable[[str, str
         if review.resolution and (choice := review.resolution.get("choice")):
             said.setdefault(str(review.subject.get("source")), []).append(f"{choice} ({review.reviewer})")
 
+    reviewer = reviewer_of(request)
+
     def marks(case: str, split: str) -> str:
-        return str(
-            macro(run_id, case, split, choices("disagreement"), token, said.get(f"run:{run_id}/{case}", []))
-        )
+        heard = said.get(f"run:{run_id}/{case}", [])
+        return str(macro(run_id, case, split, choices("disagreement"), token, heard, reviewer))
 
     return marks
 
