@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Shiftright
+from tests.cli.conftest import Shiftright
 
 SPEC = """\
 feature: greet

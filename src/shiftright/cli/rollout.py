@@ -39,7 +39,7 @@ def rollout(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it is taken back.")] = "",
     json: Json = False,
 ) -> int:
-    """Roll a release out step by step, see where it stands, take it back."""
+    """Roll a release out in steps, or take it back."""
     from shiftright.app import App
 
     if (start is not None) + back + status > 1:

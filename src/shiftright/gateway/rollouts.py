@@ -61,6 +61,7 @@ class Rollouts:
         self._known: object = None
         self._routes: dict[tuple[str, str], _Loaded] = {}
         self._looked_at = 0.0
+        self._missing = False
         self._stable: dict[str, str] = {}
         self._head: object = None
         self._waiting: deque[ExposureRow] = deque()
@@ -147,6 +148,7 @@ class Rollouts:
             known = head, [(each.id, each.state, each.step) for each in unsettled], set(self._routes)
             if known == self._known:
                 return
+            self._missing = False
             serving = dict(self._stable)
             open_ones: dict[str, Rollout] = {}
             for each in unsettled:
@@ -183,6 +185,7 @@ class Rollouts:
             release = self._records.releases.get(digest)
             loaded = load_release(release, spec, self._home)
         except Error as error:
+            self._missing = True
             self._tell_once(digest, f"{spec.feature}: its contract's baseline is served instead: {error}")
             return None
         self._failing.pop(digest, None)
@@ -197,6 +200,8 @@ class Rollouts:
         for key, each in list(self._routes.items()):
             if identity.digest(each.feature) != each.code:
                 del self._routes[key]
+        if self._missing:
+            self._known = None  # what could not be served may be deployed by now
         self._looked_at = time.monotonic()
 
     def _tell_once(self, name: str, message: str) -> None:
