@@ -32,15 +32,16 @@ ship: {steps: [50%, 100%], back_if_drop: 10 points, SHIP}
 """
 
 
-def answering() -> Play:
-    """Says which model was asked."""
+def answering(**instead: str) -> Play:
+    """Says which model was asked, or what is given for it."""
 
     async def play(got: Received, reader: object, writer: object) -> None:
         model = json.loads(got.body)["model"]
+        content = instead.get(model, f"ok {model}")
         said = {
             "id": "a",
             "model": model,
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": f"ok {model}"}}],
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": content}}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
         body = json.dumps(said).encode()
