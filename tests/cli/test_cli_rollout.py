@@ -58,6 +58,7 @@ def test_an_override_starts_it_and_it_can_be_taken_back(project: Path, shiftrigh
     shown = shiftright("rollout", "greet")
     assert "step 1 of 2: 10 % of the users" in shown.out
     assert "polite: not measured yet" in shown.out
+    assert "overridden by Ada: a hurry" in shown.out
     back = shiftright("rollout", "greet", "--back", "--by", "Ada", "--reason", "no", "--json").json
     assert (back["taken_back"], back["state"], back["by"]) == (True, "stopped", "Ada")
     assert "already" in shiftright("rollout", "greet", "--back").out

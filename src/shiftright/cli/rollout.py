@@ -164,6 +164,8 @@ def _say(told: dict[str, Any]) -> None:
     _output.say(f"  since {time.strftime(_SHOWN, time.localtime(told['started_at']))}")
     if told["reason"]:
         _output.say(f"  {told['reason']}" + (f" ({told['by']})" if told["by"] else ""))
+    for passed in told["overrides"]:
+        _output.say(f"  overridden by {passed['by'] or 'somebody'}: {passed['reason'] or '(erased)'}")
     known = told["evidence"]
     if known["units"] and told["state"] != "shadow":
         units = known["units"]
