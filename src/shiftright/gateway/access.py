@@ -111,16 +111,24 @@ class Access:
         Raises:
             Refusal: 403 outside of the key's features, 429 when the feature's month is used up.
         """
+        self.permit(caller, feature or model)
+        if feature:
+            self._within(f"feature:{feature}", self._budgets.get(feature), f"feature {feature!r}")
+
+    def permit(self, caller: Caller, name: str) -> None:
+        """Is this feature or model one of the caller's, whatever was spent?
+
+        Raises:
+            Refusal: 403 outside of the key's features.
+        """
         allowed = caller.limits.features
-        if allowed and (feature or model) not in allowed:
+        if allowed and name not in allowed:
             raise Refusal(
                 403,
                 "not_allowed",
-                f"key {caller.name!r} may not use {(feature or model)[:200]!r}",
+                f"key {caller.name!r} may not use {name[:200]!r}",
                 hint=f"It may use: {', '.join(allowed)}.",
             )
-        if feature:
-            self._within(f"feature:{feature}", self._budgets.get(feature), f"feature {feature!r}")
 
     def limited(self, caller: Caller, feature: str) -> bool:
         """Is there a limit in USD on what this caller or this feature spends?"""

@@ -13,7 +13,7 @@ import msgspec
 
 from shiftright.core.loopback import hostname, is_loopback
 from shiftright.errors import Error
-from shiftright.gateway import asgi, body, features
+from shiftright.gateway import asgi, body, features, flags
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.passing import Endpoint, Passing
@@ -83,6 +83,7 @@ class Gateway:
         self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        intake.listen(rollouts.listen)
 
     async def start(self) -> None:
         await asyncio.to_thread(self.router.refresh)
@@ -119,6 +120,8 @@ class Gateway:
                 await self._answer(endpoint, scope, proto)
             elif path == "/v1/traces":
                 await self._take_traces(scope, proto)
+            elif path.startswith("/ofrep/"):
+                await self._evaluate_flags(scope, proto)
             elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features")):
                 await self._answer(Endpoint("openai", "feature", path), scope, proto)
             else:
@@ -276,6 +279,15 @@ class Gateway:
             _refuse(refusal, endpoint, proto, record)
             return
         await ingest(scope, proto, self.intake)
+
+    async def _evaluate_flags(self, scope: Any, proto: Any) -> None:
+        given = dict(scope.headers.items())
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), scope.path, "other")
+        try:
+            caller = self._caller(given, record)
+            await flags.answer(scope, proto, self.router, self.rollouts, self.access, caller)
+        except Refusal as refusal:
+            flags.refuse(refusal, scope.path, proto)
 
     async def _watch_clients(self) -> None:
         """End the requests whose client has gone. Nearly every answer is there before it is worth a task, or only a

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from shiftright.core.rollout import OPEN, Rollout, assign, unit_id
+from shiftright.core.rollout import OPEN, Arm, Rollout, assign, unit_id
 from shiftright.core.spec import Spec
+from shiftright.core.trace import SpanRow
 from shiftright.errors import Error
 from shiftright.features import LoadedFeature, identity
 from shiftright.features.frozen import load_release
 from shiftright.gateway.routing import Route, Router
-from shiftright.gateway.spans import Assigned, Record
+from shiftright.gateway.spans import SERVICE, Assigned, Record
 from shiftright.store import Records
 from shiftright.store.rows import ExposureRow
+from shiftright.tracing import attributes as names
 
 _log = logging.getLogger("shiftright.gateway")
 _EVERY_S = 0.5
 _LOOK_EVERY_S = 2.0
 _LARGEST = 20_000
+_UNIT = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
 class Served(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +41,13 @@ class Served(msgspec.Struct, frozen=True, gc=False):
     rollout: Rollout | None = None
     canary: Route | None = None
     share: float = 0.0
+
+    def given(self, unit: str) -> tuple[Arm, Route, str]:
+        """What a unit gets: its arm, route and release."""
+        rollout, canary = self.rollout, self.canary
+        if rollout is not None and canary is not None and assign(rollout.salt, unit, self.share) == "canary":
+            return "canary", canary, rollout.candidate
+        return "control", self.route, self.release
 
 
 class _Loaded(msgspec.Struct, frozen=True, eq=False):
@@ -82,13 +93,15 @@ class Rollouts:
             return served.route
         user = record.user if rollout.plan.unit == "user" else ""
         unit = user or record.session or record.ids.trace_id
-        arm: Literal["canary", "control"] = assign(rollout.salt, unit, served.share)
-        route = served.canary if arm == "canary" else served.route
-        record.release = rollout.candidate if arm == "canary" else served.release
+        arm, route, record.release = served.given(unit)
         record.variant = route.variant_name
         hidden = record.ids.trace_id if rollout.state == "shadow" else unit_id(rollout.salt, unit)
         record.assigned = Assigned(rollout.id, arm, served.share, hidden, time.monotonic())
         return route
+
+    def served(self, feature: str) -> Served | None:
+        """What a feature's bare name means now; None: as the contract says."""
+        return self._served.get(feature)
 
     def shadow(self, feature: str) -> tuple[Rollout, Route] | None:
         """Where a copy of a request of this feature is to go."""
@@ -103,6 +116,21 @@ class Rollouts:
             self.dropped += len(rows)
         else:
             self._waiting.extend(rows)
+
+    def listen(self, spans: Sequence[SpanRow]) -> None:
+        """Note the requests that other programs answered and say a rollout's arm (``Intake.listen``). Never blocks."""
+        said = {
+            span.span_id: span
+            for span in spans
+            if names.ROLLOUT in span.attributes and span.service != SERVICE
+        }
+        for span in said.values():
+            served = self._served.get(span.feature)
+            # a request is one span: what lies directly below repeats it
+            if served is not None and served.rollout is not None and span.parent_span_id not in said:
+                row = _from_outside(span, spans, served.rollout)
+                if row is not None:
+                    self.add(row)
 
     async def keep_current(self) -> None:
         """Exchange with the records for ever; what failed is told once and tried again."""
@@ -229,4 +257,31 @@ def exposure(record: Record) -> ExposureRow | None:
         latency_s=time.monotonic() - assigned.since_s,
         cost_usd=record.charged_usd if record.operation == "feature" else record.cost_usd,
         failed=gone or record.error is not None,
+    )
+
+
+def _from_outside(span: SpanRow, spans: Sequence[SpanRow], rollout: Rollout) -> ExposureRow | None:
+    """A request that another program answered; None where what it says of this rollout cannot be."""
+    said = span.attributes
+    arm, probability, unit = said.get(names.ARM), said.get(names.PROBABILITY), said.get(names.UNIT)
+    if (
+        said[names.ROLLOUT] != rollout.id
+        or arm not in ("canary", "control")
+        or probability not in rollout.plan.steps
+        or not isinstance(unit, str)
+        or not _UNIT.fullmatch(unit)
+    ):
+        return None
+    costs = [each.cost_usd for each in spans if each.trace_id == span.trace_id]
+    known = [cost for cost in costs if cost is not None]
+    return ExposureRow(
+        rollout_id=rollout.id,
+        trace_id=span.trace_id,
+        unit=unit,
+        arm=arm,
+        probability=float(probability),
+        at=time.time(),
+        latency_s=(span.end_ns - span.start_ns) / 1e9,
+        cost_usd=sum(known) if len(known) == len(costs) else None,
+        failed=span.error is not None,
     )

@@ -16,7 +16,7 @@ from shiftright.tracing import attributes as names
 
 _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _NONE = "0"
-_SERVICE = "shiftright"
+SERVICE = "shiftright"
 
 
 class Ids(msgspec.Struct, frozen=True, gc=False):
@@ -130,7 +130,7 @@ class Record(msgspec.Struct):
             end_ns=max(self.start_ns, time.time_ns()),
             operation=self.operation,
             error=self.error,
-            service=_SERVICE,
+            service=SERVICE,
             feature=self.feature,
             variant=self.variant,
             release=self.release,
@@ -172,7 +172,7 @@ def _child(record: Record, span: Span, span_id: str, parent: str) -> SpanRow:
         end_ns=record.start_ns + max(span.start_us, span.end_us) * 1000,
         operation=operation,
         error=span.error,
-        service=_SERVICE,
+        service=SERVICE,
         feature=record.feature,
         variant=record.variant,
         release=record.release,
