@@ -267,7 +267,7 @@ def _from_outside(span: SpanRow, spans: Sequence[SpanRow], rollout: Rollout) -> 
     if (
         said[names.ROLLOUT] != rollout.id
         or arm not in ("canary", "control")
-        or probability not in rollout.plan.steps
+        or probability not in rollout.plan.steps[:-1]
         or not isinstance(unit, str)
         or not _UNIT.fullmatch(unit)
     ):
