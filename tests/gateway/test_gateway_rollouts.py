@@ -227,3 +227,23 @@ def test_a_full_queue_drops_and_counts(serving: Callable[..., Site]) -> None:
     for _ in range(20_010):
         site.gateway.rollouts.add(row)
     assert site.gateway.rollouts.dropped >= 10
+
+
+def test_a_failed_request_counts_against_the_arm_that_had_it(
+    serving: Callable[..., Site], provider: Provider
+) -> None:
+    site = serving()
+    rollout = rolled_out(site, "new")
+    works = answering()
+
+    async def refused(got: Received, reader: object, writer: object) -> None:
+        if json.loads(got.body)["model"] == "old":
+            await works(got, reader, writer)  # type: ignore[arg-type]
+        else:
+            writer.write(b"HTTP/1.1 400 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")  # type: ignore[attr-defined]
+
+    provider.plays = [refused]
+    for k in range(8):
+        ask(site, f"user-{k}")
+    rows = exposures(site, rollout, 8)
+    assert {(row.arm, row.failed) for row in rows} == {("canary", True), ("control", False)}
