@@ -122,6 +122,18 @@ def test_the_current_span_says_what_makes_it_count(rollout: Rollout, client: Any
     }
 
 
+def test_the_documented_program_runs(root: Path, rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "ship.md").read_text(encoding="utf-8")
+    program = text.partition("\n## Flags\n")[2].partition("```python\n")[2].partition("```")[0]
+    space: dict[str, Any] = {"search": lambda text, top_k: f"{text} {top_k}"}
+    monkeypatch.chdir(root)
+    try:
+        exec(program, space)
+        assert space["triage"]("hello", flagging.one_of(rollout, "canary")) == "hello 4"
+    finally:
+        api.shutdown()
+
+
 def test_a_project_that_cannot_be_read_says_so(root: Path) -> None:
     (root / "shiftright.yaml").write_text("nonsense: [", encoding="utf-8")
     with pytest.raises(Exception, match=r"shiftright\.yaml"):

@@ -182,7 +182,8 @@ def test_an_evaluation_counts_with_the_span_that_says_it(site: Site, rollout: Ro
     assert {row.arm: row.failed for row in rows} == {"canary": False, "control": True}
     assert all(row.latency_s == pytest.approx(0.5) and row.probability == 0.5 for row in rows)
     (kept,) = site.spans(sent["canary"])
-    assert (kept.feature, kept.variant, kept.release) == ("triage", "retrieved", rollout.candidate)
+    assert (kept.operation, kept.feature, kept.variant) == ("feature", "triage", "retrieved")
+    assert kept.release == rollout.candidate
 
     steady = iter((0.0, 2.0, 4.0, 6.0))
     ticker = Ticker(site.records, clock=Clock(wall=time.time, steady=lambda: next(steady)))
@@ -232,6 +233,8 @@ import { ErrorCode, OpenFeature } from '@openfeature/server-sdk';
 import { OFREPProvider } from '@openfeature/ofrep-provider';
 const headers = [['authorization', 'Bearer sesame']];
 await OpenFeature.setProviderAndWait(new OFREPProvider({ baseUrl: process.env.URL, headers }));
+const told = [];
+OpenFeature.addHooks({ after: (_, flag) => told.push(flag.flagMetadata) });
 const client = OpenFeature.getClient();
 const user = { targetingKey: process.env.USER_ID, plan: 'gold' };
 const one = await client.getStringDetails('triage', 'mine', user);
@@ -240,7 +243,7 @@ const missing = await client.getStringDetails('triage', 'mine', {});
 const unknown = await client.getStringDetails('nix', 'mine', user);
 const typed = await client.getBooleanDetails('triage', true, user);
 console.log(JSON.stringify([
-  one.value, one.reason, one.flagMetadata, whole.settings, missing.value, missing.errorCode, unknown.errorCode,
+  one.value, one.reason, told[0], whole.settings, missing.value, missing.errorCode, unknown.errorCode,
   typed.errorCode,
 ]));
 """
