@@ -26,6 +26,7 @@ variants:
 baseline: keywords
 checks:
   quick: {score: latency, p95_at_most: 2 s}
+  polite: {score: regex, pattern: "^please", max_drop: 10 points}
 ship: {steps: [50%, 100%], back_if_drop: 10 points, outcome_after: 1 s}
 """
 _numbers = itertools.count(1)

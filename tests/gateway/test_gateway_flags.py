@@ -20,10 +20,14 @@ from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
+from opentelemetry.sdk.trace import TracerProvider
 from tests.gateway import flagging
 from tests.gateway.servers import Site
 
 from shiftright.core.rollout import Rollout, unit_id
+from shiftright.monitor.watching import Monitor
+from shiftright.openfeature import SpanHook
+from shiftright.settings import Settings
 from shiftright.ship.following import Clock
 from shiftright.ship.ticking import Ticker
 from shiftright.store.keys import Limits
@@ -119,6 +123,13 @@ def test_what_was_promoted_is_static(site: Site, rollout: Rollout) -> None:
         ("triage", b'{"context": {"targetingKey": 7}}', 400, "INVALID_CONTEXT"),
         ("triage", b'{"context": ["u1"]}', 400, "INVALID_CONTEXT"),
         ("triage", b"{", 400, "PARSE_ERROR"),
+        pytest.param(
+            "triage",
+            b'{"context": {"deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+            400,
+            "PARSE_ERROR",
+            id="deep",
+        ),
         ("triage", b'{"context": {"targetingKey": "\xff"}}', 400, "PARSE_ERROR"),
         ("triage@retrieved", b'{"context": {"targetingKey": "u1"}}', 404, "FLAG_NOT_FOUND"),
         ("openai%3Agpt-5", b'{"context": {"targetingKey": "u1"}}', 404, "FLAG_NOT_FOUND"),
@@ -191,7 +202,35 @@ def test_an_evaluation_counts_with_the_span_that_says_it(site: Site, rollout: Ro
     ticker.tick()
     assert not ticker.failures
     closed = site.records.rollouts.outcomes(rollout.id)
-    assert {each.canary: each.scores for each in closed} == {True: {"quick": 1.0}, False: {"quick": 0.0}}
+    # nobody saw what the canary's span answered; the control's failed on every check
+    assert {each.canary: each.scores for each in closed} == {
+        True: {"quick": 1.0, "polite": None},
+        False: {"quick": 0.0, "polite": 0.0},
+    }
+
+
+def test_a_canary_that_answers_worse_elsewhere_is_taken_back(site: Site, rollout: Rollout) -> None:
+    monitor = Monitor(Settings.load(site.root), site.records, site.telemetry)
+    monitor.start()
+    site.intake.listen(monitor.listen)
+    try:
+        for number in range(60):
+            flag = ask(site, "triage", f"user-{number}").json()
+            said = "please wait" if flag["value"] == "keywords" else "wait"
+            flagging.send_span(site.url, flag["metadata"] | {"input.value": "hi", "output.value": said})
+        exposures(site, rollout, 60)
+        until = time.monotonic() + 10
+        while monitor.scored < 60 and time.monotonic() < until:
+            threading.Event().wait(0.02)
+    finally:
+        monitor.close()
+    steady = iter((0.0, 2.0, 4.0))
+    ticker = Ticker(site.records, site.telemetry.trace, Clock(time.time, lambda: next(steady)))
+    assert ticker.tick() or ticker.tick()
+    ended = site.records.rollouts.get(rollout.id).rollout
+    assert (ended.state, ended.reason.startswith("polite is worse")) == ("back", True)
+    site.gateway.rollouts.exchange()
+    assert ask(site, "triage", flagging.one_of(rollout, "canary")).json()["value"] == "keywords"
 
 
 def test_an_evaluation_alone_counts_for_nothing_and_lies_are_left_out(site: Site, rollout: Rollout) -> None:
@@ -218,7 +257,10 @@ def sdk(site: Site) -> Iterator[Any]:
 
 def test_the_python_sdk_asks_over_http(sdk: Any, site: Site, rollout: Rollout) -> None:
     user = EvaluationContext(flagging.one_of(rollout, "canary"), {"plan": "gold"})
-    details = sdk.get_string_details("triage", "mine", user)
+    api.add_hooks([SpanHook()])
+    with TracerProvider().get_tracer("shop").start_as_current_span("triage") as span:
+        details = sdk.get_string_details("triage", "mine", user)
+    assert dict(span.attributes) == details.flag_metadata  # type: ignore[attr-defined]
     assert (details.value, details.variant, details.reason) == ("retrieved", "retrieved", Reason.SPLIT)
     assert details.flag_metadata[names.RELEASE] == rollout.candidate
     assert sdk.get_object_value("triage:release", {}, user)["settings"]["top_k"] == 4

@@ -120,15 +120,21 @@ class Rollouts:
     def listen(self, spans: Sequence[SpanRow]) -> None:
         """Note the requests that other programs answered and say a rollout's arm (``Intake.listen``). Never blocks."""
         said = {
-            span.span_id: span
-            for span in spans
-            if names.ROLLOUT in span.attributes and span.service != SERVICE
+            each.span_id: each
+            for each in spans
+            if names.ROLLOUT in each.attributes and each.service != SERVICE
         }
+        if not said:
+            return
+        costs: dict[str, list[float | None]] = {each.trace_id: [] for each in said.values()}
+        for each in spans:
+            if each.trace_id in costs:
+                costs[each.trace_id].append(each.cost_usd)
         for span in said.values():
             served = self._served.get(span.feature)
             # a request is one span: what lies directly below repeats it
             if served is not None and served.rollout is not None and span.parent_span_id not in said:
-                row = _from_outside(span, spans, served.rollout)
+                row = _from_outside(span, served.rollout, costs[span.trace_id])
                 if row is not None:
                     self.add(row)
 
@@ -260,8 +266,12 @@ def exposure(record: Record) -> ExposureRow | None:
     )
 
 
-def _from_outside(span: SpanRow, spans: Sequence[SpanRow], rollout: Rollout) -> ExposureRow | None:
-    """A request that another program answered; None where what it says of this rollout cannot be."""
+def _from_outside(span: SpanRow, rollout: Rollout, costs: Sequence[float | None]) -> ExposureRow | None:
+    """A request that another program answered; None where what it says of this rollout cannot be.
+
+    Args:
+        costs: of the spans of its trace, None where a price is not known.
+    """
     said = span.attributes
     arm, probability, unit = said.get(names.ARM), said.get(names.PROBABILITY), said.get(names.UNIT)
     if (
@@ -272,7 +282,6 @@ def _from_outside(span: SpanRow, spans: Sequence[SpanRow], rollout: Rollout) -> 
         or not _UNIT.fullmatch(unit)
     ):
         return None
-    costs = [each.cost_usd for each in spans if each.trace_id == span.trace_id]
     known = [cost for cost in costs if cost is not None]
     return ExposureRow(
         rollout_id=rollout.id,
