@@ -22,7 +22,7 @@ RANKS = {
     "evals": 7,
     "ship": 8, "monitor": 8, "improve": 8,
     "gateway": 9, "web": 9,
-    "app": 10, "testing": 10, "pytest_plugin": 10,
+    "app": 10, "openfeature": 10, "testing": 10, "pytest_plugin": 10,
     "cli": 11, "__main__": 12,
 }  # fmt: skip
 FILES = sorted(path for path in ROOT.rglob("*.py") if "examples" not in path.parts)

@@ -140,6 +140,7 @@ class App:
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.improve import tokens
         from shiftright.monitor.retention import keep_pruning
+        from shiftright.ship.ticking import Ticker, keep_ticking
         from shiftright.store.intake import Intake
         from shiftright.store.spool import Spool
         from shiftright.tracing.handover import SPOOL_FOLDER
@@ -153,9 +154,10 @@ class App:
         telemetry = _telemetry(settings.telemetry_url)
         redaction = Redaction(kinds_of_project(settings.root), _names_key(settings))
         intake = Intake(telemetry, prepare=_prepare(redaction))
-        watch = Watch()
+        rollouts = gateway.Rollouts(router, records, settings.home)
+        watch = Watch(unrecorded=lambda: rollouts.dropped)
         control = partial(self._pages, telemetry, intake, redaction, watch)
-        plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
+        plane = gateway.Gateway(router, access, rollouts, intake, control, tokens.secret(settings))
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
@@ -165,6 +167,7 @@ class App:
                         _keep_watching(settings, records, telemetry, intake, redaction, watch)
                     ),
                     asyncio.create_task(keep_pruning(settings.root, telemetry, records)),
+                    asyncio.create_task(keep_ticking(Ticker(records, telemetry.trace), rollouts.exchange)),
                 )
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 for task in beside:

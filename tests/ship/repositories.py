@@ -27,8 +27,8 @@ checks:
   right: {score: exact, max_drop: 5 points}
 """
 
-# A prompt with "quickly" costs every third answer. Calls are counted beside the repository; the code does not say where:
-# the order of the cases, and so a close verdict, depends on the code.
+# A prompt with "quickly" costs every third answer. Calls are counted beside the repository, and the code does not say
+# where: the order of the cases, and so a close verdict, depends on the code.
 CALLS = "ECHO_CALLS"
 CODE = """\
 import os

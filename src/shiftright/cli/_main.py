@@ -30,6 +30,7 @@ from shiftright.cli.record import record
 from shiftright.cli.release import release
 from shiftright.cli.report import report
 from shiftright.cli.review import review
+from shiftright.cli.rollout import rollout
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.scan import scan
@@ -86,6 +87,7 @@ for _function, _name in (
     (scan, "scan"),
     (seal, "seal"),
     (doctor, "doctor"),
+    (rollout, "rollout"),
     (serve, "serve"),
     (demo, "demo"),
 ):

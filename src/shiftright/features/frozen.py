@@ -29,7 +29,7 @@ def load_release(release: Release, spec: Spec, home: Path) -> LoadedFeature:
         StoreError: its files cannot be written.
     """
     contract = msgspec.structs.replace(spec, run=release.run)
-    variant = Variant(release.variant, release.settings, release.run, _written(release, spec, home))
+    variant = variant_of(release, spec, home)
     loaded = loading.load(contract, variant)
     if loaded.kind == "command":
         variant = msgspec.structs.replace(variant, root=spec.root)
@@ -43,6 +43,15 @@ def load_release(release: Release, spec: Spec, home: Path) -> LoadedFeature:
             + f", or release what is here: shiftright release {spec.feature} --variant {release.variant}",
         )
     return loaded
+
+
+def variant_of(release: Release, spec: Spec, home: Path) -> Variant:
+    """The release's settings over its own files; which code runs with them is not asked here.
+
+    Raises:
+        StoreError: its files cannot be written.
+    """
+    return Variant(release.variant, release.settings, release.run, _written(release, spec, home))
 
 
 def _written(release: Release, spec: Spec, home: Path) -> Path:

@@ -109,18 +109,18 @@ class Access:
             caller.allowance -= 1
         self._within(caller.scope, caller.limits.month_at_most_usd, f"key {caller.name!r}")
 
-    def allow(self, caller: Caller, feature: str, model: str) -> None:
-        """May this caller have this feature or model?
+    def allow(self, caller: Caller, name: str) -> None:
+        """Is this feature or model one of the caller's?
 
         Raises:
             Refusal: 403 outside of the key's features.
         """
         allowed = caller.limits.features
-        if allowed and (feature or model) not in allowed:
+        if allowed and name not in allowed:
             raise Refusal(
                 403,
                 "not_allowed",
-                f"key {caller.name!r} may not use {(feature or model)[:200]!r}",
+                f"key {caller.name!r} may not use {name[:200]!r}",
                 hint=f"It may use: {', '.join(allowed)}.",
             )
 

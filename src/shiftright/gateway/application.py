@@ -13,12 +13,14 @@ import msgspec
 
 from shiftright.core.loopback import hostname, is_loopback, same_origin
 from shiftright.errors import Error
-from shiftright.gateway import asgi, body, features
+from shiftright.gateway import asgi, body, features, flags
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.passing import Endpoint, Passing
 from shiftright.gateway.refusal import Refusal, malformed
+from shiftright.gateway.rollouts import Rollouts
 from shiftright.gateway.routing import LONGEST_NAME, Route, Router
+from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
 from shiftright.store.intake import Intake
@@ -63,12 +65,14 @@ class Gateway:
         self,
         router: Router,
         access: Access,
+        rollouts: Rollouts,
         intake: Intake,
         control: Callable[[], asgi.Application],
         feedback_key: bytes,
     ) -> None:
         self.router = router
         self.access = access
+        self.rollouts = rollouts
         self.intake = intake
         self.active = 0
         self._control = control
@@ -77,16 +81,20 @@ class Gateway:
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls(_LOOK_EVERY_S)
+        self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._strangers = 0
         self._strangers_since = time.monotonic()
+        intake.listen(rollouts.listen)
 
     async def start(self) -> None:
         await asyncio.to_thread(self.router.refresh)
         self.access.limit_features(features.budgets(self.router.features))
+        await asyncio.to_thread(self.rollouts.exchange)
         self._tasks = [
             asyncio.create_task(self.access.keep_current()),
+            asyncio.create_task(self.rollouts.keep_current()),
             asyncio.create_task(self._follow_contracts()),
             asyncio.create_task(self._watch_clients()),
         ]
@@ -97,7 +105,9 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._shadows.close()
         await self.access.exchange()
+        await asyncio.to_thread(self.rollouts.exchange)
         if self._controlling is not None and (lifespan := await self._controlling) is not None:
             await lifespan.end()
         await self._calls.close()
@@ -118,6 +128,8 @@ class Gateway:
                 await self._answer(endpoint, scope, proto)
             elif path == "/v1/traces":
                 await self._take_traces(scope, proto)
+            elif path.startswith("/ofrep/"):
+                await self._evaluate_flags(scope, proto)
             elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features")):
                 await self._answer(Endpoint("openai", "feature", path), scope, proto)
             else:
@@ -168,6 +180,8 @@ class Gateway:
                 caller is not None or self._is_traced(record)
             ):
                 self.intake.offer([record.row(), *record.children])
+            if record.assigned is not None:
+                self._shadows.end(record)
             if caller is not None:
                 self.access.spend(caller, record.feature, record.charged_usd, record.held_usd)
 
@@ -192,6 +206,8 @@ class Gateway:
         if (parent := given.get("traceparent")) is not None:
             record.ids = ids_of(parent, self._feedback_key)
         record.key = caller.name
+        record.user = given.get("x-user-id", "")[:LONGEST_NAME]
+        record.session = given.get("x-session-id", "")[:LONGEST_NAME]
         self.access.admit(caller)
         return caller
 
@@ -209,16 +225,33 @@ class Gateway:
         record.asked_bytes = len(data)
         record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
         # labels for traces: a long one is cut, and no reason to refuse an answer
-        record.user = (asked.user or "")[:LONGEST_NAME]
-        record.session = given.get("x-session-id", "")[:LONGEST_NAME]
+        record.user = record.user or (asked.user or "")[:LONGEST_NAME]
         route = self.router.route(asked.model)
         record.feature, record.variant = route.feature, route.variant_name
-        self.access.allow(caller, route.feature, asked.model)
+        self.access.allow(caller, route.feature or asked.model)
+        # a name with a variant in it is meant as it is
+        if asked.model == route.feature:
+            route = self.rollouts.serve(route.feature, record) or route
         if self.access.limited(caller, route.feature):
             _refuse_unpriced(route)
             held = max(asked.expected_usd(price, len(data)) or 0.0 for price in route.prices)
             self.access.hold(caller, route.feature, held)
             record.held_usd = held
+        self._shadows.offer(
+            record, lambda other, proto, copy: self._reply(endpoint, other, data, asked, given, proto, copy)
+        )
+        await self._reply(endpoint, route, data, asked, given, proto, record)
+
+    async def _reply(
+        self,
+        endpoint: Endpoint,
+        route: Route,
+        data: bytes,
+        asked: body.Asked,
+        given: Mapping[str, str],
+        proto: Any,
+        record: Record,
+    ) -> None:
         if route.targets and all(
             each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
         ):
@@ -243,7 +276,7 @@ class Gateway:
         if _calls_feature(path, scope):
             data = await body.read(scope, proto)
             await features.call(
-                path, scope, data, self.router, self.access, caller, self._calls, proto, record
+                path, scope, data, self.router, self.access, caller, self._calls, self._shadows, proto, record
             )
             return
         if scope.method != "GET":
@@ -278,6 +311,15 @@ class Gateway:
             _refuse(refusal, endpoint, proto, record)
             return
         await ingest(scope, proto, self.intake, caller.limits.features)
+
+    async def _evaluate_flags(self, scope: Any, proto: Any) -> None:
+        given = dict(scope.headers.items())
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), scope.path, "other")
+        try:
+            caller = self._caller(given, scope, record)
+            await flags.answer(scope, proto, self.router, self.rollouts, self.access, caller)
+        except Refusal as refusal:
+            flags.refuse(refusal, scope.path, proto)
 
     async def _watch_clients(self) -> None:
         """End the requests whose client has gone. Nearly every answer is there before it is worth a task, or only a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,7 +16,7 @@ from shiftright.tracing import attributes as names
 
 _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _NONE = "0"
-_SERVICE = "shiftright"
+SERVICE = "shiftright"
 
 
 class Ids(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +48,16 @@ def ids_of(traceparent: str | None, feedback_key: bytes) -> Ids:
     return Ids(fresh[:32], fresh[32:], feedback_token=token(feedback_key, fresh[:32]))
 
 
+class Assigned(msgspec.Struct, frozen=True, gc=False):
+    """A request's place in a rollout; ``unit`` is a keyed hash, ``since_s`` when it was assigned (monotonic)."""
+
+    rollout: str
+    arm: Literal["canary", "control", "shadow"]
+    probability: float
+    unit: str
+    since_s: float
+
+
 class Record(msgspec.Struct):
     """One request as it becomes known; ``row`` makes the span of it."""
 
@@ -57,6 +67,9 @@ class Record(msgspec.Struct):
     operation: Operation = "chat"
     feature: str = ""
     variant: str = ""
+    release: str = ""
+    assigned: Assigned | None = None
+    shadow_of: str = ""
     provider: str = ""
     asked: str = ""
     model: str = ""
@@ -104,6 +117,11 @@ class Record(msgspec.Struct):
             kept[names.CACHE_CREATION_TOKENS] = usage.written_tokens
         if self.first_byte_ns:
             kept[names.FIRST_CHUNK_S] = (self.first_byte_ns - self.start_ns) / 1e9
+        if (assigned := self.assigned) is not None:
+            kept[names.ROLLOUT], kept[names.ARM] = assigned.rollout, assigned.arm
+            kept[names.PROBABILITY], kept[names.UNIT] = assigned.probability, assigned.unit
+        if self.shadow_of:
+            kept[names.SHADOW_OF] = self.shadow_of
         name = self.feature or f"{self.operation} {self.model or self.asked}".rstrip()
         if name == "other":
             name = self.path
@@ -117,9 +135,10 @@ class Record(msgspec.Struct):
             end_ns=max(self.start_ns, time.time_ns()),
             operation=self.operation,
             error=self.error,
-            service=_SERVICE,
+            service=SERVICE,
             feature=self.feature,
             variant=self.variant,
+            release=self.release,
             user=self.user,
             session=self.session,
             provider=self.provider,
@@ -158,9 +177,10 @@ def _child(record: Record, span: Span, span_id: str, parent: str) -> SpanRow:
         end_ns=record.start_ns + max(span.start_us, span.end_us) * 1000,
         operation=operation,
         error=span.error,
-        service=_SERVICE,
+        service=SERVICE,
         feature=record.feature,
         variant=record.variant,
+        release=record.release,
         user=record.user,
         session=record.session,
         provider=str(kept.pop(names.PROVIDER, "")),

@@ -293,3 +293,8 @@ class CanaryTest:
     def e_rollback(self) -> float:
         """Largest evidence so far against effect >= -margin; 1 is none, 1/alpha rolls back."""
         return self._evidence[8]
+
+    @property
+    def suspicion(self) -> float:
+        """The evidence against effect >= -margin as it stands now: unlike ``e_rollback`` it falls again."""
+        return sum(self._evidence[3:7])

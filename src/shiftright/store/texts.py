@@ -19,7 +19,7 @@ from shiftright.store.database import Database
 
 FORGOTTEN = "forgotten"
 _MARK = f'{{"{FORGOTTEN}":true'
-_STAYS = ("check", "variant", "pair", "source", "feedback")
+_STAYS = ("check", "variant", "pair", "source", "feedback", "rollout", "release")
 _SAID_STAYS = ("choice", "consent", "case", "file")
 _AT_ONCE = 500
 
@@ -54,13 +54,11 @@ class Texts:
         """Of feedback, reviews and scores of traffic made before (seconds since 1970), of one feature where named, else
         of all ``but`` some.
 
-        Violations, and reviews of cases of runs, are about figures and about cases in files: they stay.
+        Reviews of violated clauses, and of cases of runs, are about figures and about cases in files: they stay.
         """
         of = (
             _feedback.created_at < before,
-            (_reviews.created_at < before)
-            & (_reviews.kind != "violation")
-            & ((_reviews.trace_id != "") | (_reviews.kind == "preference")),
+            (_reviews.created_at < before) & ((_reviews.trace_id != "") | (_reviews.kind == "preference")),
             _scores.created_at < before,
         )
         columns = (_feedback.feature, _reviews.feature, _scores.feature)

@@ -49,10 +49,16 @@ def _rollouts() -> None:
         sa.Column("step_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
+        sa.Column("settled", sa.Boolean, nullable=False),
     )
     op.create_index("rollouts_feature", "rollouts", ["feature", "id"])
-    op.create_index("rollouts_state", "rollouts", ["state"])
+    op.create_index("rollouts_settled", "rollouts", ["settled", "id"])
+    still = sa.text("ended_at IS NULL")
+    op.create_index(
+        "rollouts_open", "rollouts", ["feature"], unique=True, sqlite_where=still, postgresql_where=still
+    )
     op.create_table(
         "exposures",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
