@@ -49,8 +49,9 @@ bench: $(STAMP)-test  ## speed and memory, as ratios to a limit measured in the 
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/decision_cost.py
 
-PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers
+PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers prove-canary
 prove-error_rates prove-decision_cost: FLAGS := --replications 2000
+prove-canary: FLAGS := --replications 1000
 prove-peers: FLAGS := --venvs $(VENV)/peers
 
 prove: $(PROOFS)  ## the long proofs (2,000 replications, large data, peers), or prove-NAME; writes benchmarks/results

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shiftright.evals.compare.aa import aa as aa
     from shiftright.evals.options import EvalRun as EvalRun
     from shiftright.features.context import Context as Context
-    from shiftright.features.current import variant as variant
+    from shiftright.features.outside import variant as variant
     from shiftright.features.signature import feature as feature
     from shiftright.spec.loading import load as load_spec  # noqa: F401
     from shiftright.stats.boundary import BoundaryTest as BoundaryTest
@@ -56,7 +56,7 @@ _EXPORTS = {
     "feature": "features.signature",
     "load_cases": "datasets.dataset:load",
     "load_spec": "spec.loading:load",
-    "variant": "features.current",
+    "variant": "features.outside",
 }
 
 __all__ = ["__version__", *_EXPORTS]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shiftright.gateway import Access
     from shiftright.monitor.board import Board
     from shiftright.monitor.erasing import Erased
+    from shiftright.ship.gate import Gate
     from shiftright.store import Records
     from shiftright.store.intake import Intake
     from shiftright.store.telemetry import TelemetryStore
@@ -139,6 +140,7 @@ class App:
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.improve import tokens
         from shiftright.monitor.retention import keep_pruning
+        from shiftright.ship.ticking import Ticker, keep_ticking
         from shiftright.store.intake import Intake
         from shiftright.store.spool import Spool
         from shiftright.tracing.handover import SPOOL_FOLDER
@@ -152,9 +154,10 @@ class App:
         telemetry = _telemetry(settings.telemetry_url)
         redaction = Redaction(kinds_of_project(settings.root), _names_key(settings))
         intake = Intake(telemetry, prepare=_prepare(redaction))
-        watch = Watch()
+        rollouts = gateway.Rollouts(router, records, settings.home)
+        watch = Watch(unrecorded=lambda: rollouts.dropped)
         control = partial(self._pages, telemetry, intake, redaction, watch)
-        plane = gateway.Gateway(router, access, intake, control, tokens.secret(settings))
+        plane = gateway.Gateway(router, access, rollouts, intake, control, tokens.secret(settings))
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
@@ -164,6 +167,7 @@ class App:
                         _keep_watching(settings, records, telemetry, intake, redaction, watch)
                     ),
                     asyncio.create_task(keep_pruning(settings.root, telemetry, records)),
+                    asyncio.create_task(keep_ticking(Ticker(records, telemetry.trace), rollouts.exchange)),
                 )
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 for task in beside:
@@ -240,6 +244,40 @@ class App:
                 "shiftright key create NAME",
             )
         return gateway.Access(self.records, self.settings.key)
+
+    async def gate(
+        self,
+        *,
+        base: str | None = None,
+        only: Path | None = None,
+        sign_off: str | None = None,
+        options: Options | None = None,
+        progress: Progress | None = None,
+    ) -> Gate:
+        """See ``ship.gate.gate``. Where nothing is touched no records are made."""
+        from shiftright.ship.gate import gate
+
+        return await gate(
+            self.settings,
+            lambda: self.records,
+            base=base,
+            only=only,
+            sign_off=sign_off,
+            options=options,
+            progress=progress,
+        )
+
+    async def record(self, gate: Gate) -> list[tuple[Path, int]]:
+        """See ``ship.recordings.record``: for every eval of the gate."""
+        from shiftright.ship.recordings import record
+
+        evals = [(f, v) for f in gate.features for v in f.variants if v.run_id is not None]
+        return [
+            await record(
+                f.feature, self.settings, self.records, variant=v.variant, before=v.before, base=gate.base
+            )
+            for f, v in evals
+        ]
 
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""

@@ -129,9 +129,11 @@ class Site:
         )
         self.intake = Intake(self.telemetry, flush_s=0.01)
         self.access = gateway.Access(self.records, key)
+        router = gateway.Router(root, gateway.configure(root, environment))
         self.gateway = gateway.Gateway(
-            gateway.Router(root, gateway.configure(root, environment)),
+            router,
             self.access,
+            gateway.Rollouts(router, self.records, root / ".shiftright"),
             self.intake,
             lambda: control,
             b"signs feedback",

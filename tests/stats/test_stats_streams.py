@@ -1,139 +1,13 @@
-"""Canary, assignment, drift and suite tests: their contracts, and what they catch."""
+"""Drift and suite tests: their contracts, and what they catch."""
+
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftright.stats import AssignmentTest, CanaryTest, DriftDetector, SuiteTest
-from shiftright.stats._wealth import PRIOR
-
-
-def canary(**kwargs):
-    return CanaryTest(**{"margin": 0.03, "rollback_if_worse_by": 0.05, "low": 0.0, "high": 1.0, **kwargs})
-
-
-def run_canary(test, effect, rng, units, ramp):
-    for i in range(units):
-        p = ramp(i)
-        arm = rng.random() < p
-        rate = (
-            0.7 + 0.2 * np.sin(i / 200) + (effect if arm else 0.0)
-        )  # a season: pooled means would be misled
-        if test.update(float(rng.random() < rate), canary=bool(arm), probability=p):
-            break
-    return test.decision
-
-
-def ramp(i):
-    return 0.05 if i < 200 else 0.5
-
-
-def test_a_canary_promotes_what_is_better_and_rolls_back_what_is_worse():
-    rng = np.random.default_rng(2)
-    assert run_canary(canary(), 0.08, rng, 20_000, ramp) == "promote"
-    assert run_canary(canary(), -0.2, rng, 20_000, ramp) == "rollback"
-
-
-def test_a_canary_with_no_cap_never_gives_up_and_with_one_does():
-    rng = np.random.default_rng(3)
-    assert run_canary(canary(), -0.03, rng, 800, ramp) is None
-    capped = canary(cap=300)
-    assert run_canary(capped, -0.03, rng, 800, ramp) == "inconclusive"
-    assert capped.n == 300
-    before = capped.e_promote, capped.e_rollback
-    assert capped.update(1.0, canary=True, probability=0.5) == "inconclusive"
-    assert (capped.n, capped.e_promote, capped.e_rollback) == (300, *before)
-
-
-def test_canary_error_rates():
-    rng = np.random.default_rng(5)
-    runs, promoted, rolled = 60, 0, 0
-    for _ in range(runs):
-        decision = run_canary(canary(margin=0.1, rollback_if_worse_by=0.2), -0.1, rng, 1200, ramp)
-        promoted += decision == "promote"
-        rolled += decision == "rollback"
-    bound = 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
-    assert promoted / runs <= bound
-    assert rolled / runs <= bound
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.floats(0.001, 0.999)), max_size=60))
-def test_canary_evidence_is_finite_for_any_assignment_and_the_interval_is_never_empty(units):
-    test = canary()
-    assert test.interval() == (-1.0, 1.0)
-    for y, arm, p in units:
-        test.update(y, canary=arm, probability=p)
-        assert np.isfinite([test.e_promote, test.e_rollback]).all()
-    left, right = test.interval()
-    assert -1.0 <= left <= right <= 1.0
-
-
-def test_the_expected_factor_of_a_unit_is_at_most_one_by_enumeration():
-    """Effect exactly -margin: over arm and outcome, evidence must not grow on average, at any ramp step."""
-    for p in (0.02, 0.3, 0.97):
-        for side in ("e_promote", "e_rollback"):
-            total = 0.0
-            for arm, weight in ((True, p), (False, 1 - p)):
-                for y, chance in ((1.0, 0.5 - 0.03 * arm), (0.0, 0.5 + 0.03 * arm)):
-                    test = canary()
-                    for i in range(30):
-                        test.update(float(i % 2), canary=i % 3 == 0, probability=0.5)
-                    wealth = test._promote if side == "e_promote" else test._rollback
-                    kelly = sum(c * k for c, k in zip(PRIOR, wealth.state[:3], strict=True))
-                    test.update(y, canary=arm, probability=p)
-                    grown = sum(c * k for c, k in zip(PRIOR, wealth.state[:3], strict=True))
-                    total += weight * chance * grown / kelly
-            assert total == pytest.approx(1.0, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"margin": 0.0}, {"rollback_if_worse_by": 0.03}, {"alpha": 2.0}, {"high": 0.0}, {"cap": 0}]
-)
-def test_wrong_canaries_are_refused(wrong):
-    with pytest.raises(ValueError):
-        canary(**wrong)
-
-
-@pytest.mark.parametrize(
-    ("y", "p"), [(1.5, 0.5), (float("nan"), 0.5), (1.0, 0.0), (1.0, 1.0), (1.0, float("nan"))]
-)
-def test_wrong_units_are_refused_and_change_nothing(y, p):
-    test = canary()
-    with pytest.raises(ValueError):
-        test.update(y, canary=True, probability=p)
-    assert test.n == 0
-    assert test.interval() == (-1.0, 1.0)
-
-
-def test_the_planned_size_falls_as_the_arms_even_out():
-    test = canary()
-    for i in range(200):
-        test.update(float(i % 5 > 0), canary=i % 2 == 0, probability=0.5)
-        if test.decision:
-            break
-    assert test.planned_size(0.01) > test.planned_size(0.1) > test.planned_size(0.5) > 1000
-
-
-def test_assignment_alarms_on_a_mismatch_and_not_without():
-    rng = np.random.default_rng(7)
-    fair, unfair = AssignmentTest(), AssignmentTest()
-    for i in range(6000):
-        p = 0.1 if i < 2000 else 0.4
-        fair.update(bool(rng.random() < p), p)
-        unfair.update(bool(rng.random() < 0.8 * p), p)
-    assert not fair.alarm
-    assert unfair.alarm
-    assert unfair.p_value <= 0.001 < fair.p_value
-
-
-def test_the_assignment_evidence_is_a_martingale():
-    for p in (0.03, 0.5):
-        yes, no = AssignmentTest(), AssignmentTest()
-        yes.update(True, p)
-        no.update(False, p)
-        likelihoods = [sum(np.exp(test._logs)) / len(test._logs) for test in (yes, no)]
-        assert p * likelihoods[0] + (1 - p) * likelihoods[1] == pytest.approx(1.0)
+from shiftright.stats import DriftDetector, SuiteTest
 
 
 def test_drift_is_caught_soon_and_false_alarms_are_rare():
@@ -173,6 +47,59 @@ def test_drift_statistic_is_finite_and_bounded_by_its_threshold(xs, level):
     for x in xs:
         detector.update(x)
         assert 0.0 <= detector.statistic < 50
+
+
+@given(st.integers(0, 700), st.integers(0, 400))
+def test_a_stored_detector_goes_on_exactly(before, after):
+    rng = np.random.default_rng(before)
+    xs = rng.beta(4, 1, before + after)
+    whole = DriftDetector(level=0.85, low=0.0, high=1.0, false_alarm_every=60)
+    whole.update(xs[:before])
+    restored = DriftDetector.from_state(json.loads(json.dumps(whole.state())))
+    for detector in (whole, restored):
+        detector.update(xs[before:])
+    assert whole.state() == restored.state()
+    assert (whole.statistic, whole.alarms, whole.since_alarm, whole.changed_at) == (
+        restored.statistic,
+        restored.alarms,
+        restored.since_alarm,
+        restored.changed_at,
+    )
+
+
+def test_the_detector_tells_when_the_fall_began():
+    rng = np.random.default_rng(4)
+    errors = []
+    for _ in range(40):
+        detector = DriftDetector(level=0.85, low=0.0, high=1.0, false_alarm_every=2000)
+        assert detector.changed_at is None
+        detector.update((rng.random(600) < 0.9).astype(float))
+        if detector.alarms:
+            continue
+        while not detector.update(float(rng.random() < 0.6)):
+            assert detector.since_alarm == detector.n
+        assert detector.since_alarm == 0
+        errors.append(detector.changed_at - 600)
+    assert len(errors) > 30
+    assert abs(np.median(errors)) <= 5
+
+
+def test_the_drift_statistic_less_n_is_a_martingale_at_the_level():
+    """By enumeration of all short streams at exactly ``level``: E[R_n] = n as long as no alarm restarts it."""
+    level, length = 0.75, 9
+    total = 0.0
+    for bits in np.array(np.meshgrid(*[[0.0, 1.0]] * length)).reshape(length, -1).T:
+        detector = DriftDetector(level=level, low=0.0, high=1.0, false_alarm_every=1e9)
+        detector.update(bits)
+        total += np.prod(np.where(bits > 0, level, 1 - level)) * detector.statistic
+    assert total == pytest.approx(length)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"law": 3}, {"n": None}])
+def test_what_is_no_state_of_a_detector_is_refused(wrong):
+    state = DriftDetector(level=0.8, low=0.0, high=1.0, false_alarm_every=100).state()
+    with pytest.raises(ValueError, match="state of a DriftDetector"):
+        DriftDetector.from_state({**state, **wrong} if wrong else {})
 
 
 def test_wrong_drift_inputs_are_refused():

@@ -18,7 +18,22 @@ from shiftright.decisions import words
 from shiftright.decisions.clauses import ClausePlan, increment, natural, plan_clause
 from shiftright.decisions.units import CaseScores
 
+MEASURED = frozenset({"latency", "cost"})
+"""Known of every trace without scoring it."""
+FEEDBACK = "feedback"
+CHEAP = frozenset({"schema", "regex"})
+"""Built-ins that ask nobody and take microseconds: every trace is scored, the rest by lot."""
+_COMPARE = frozenset({"exact", "contains", "number", "similarity"})
 _DIGITS = 3
+
+
+def why_not(check: Check) -> str | None:
+    """Why this check says nothing of live traffic; None where it does."""
+    if check.score in _COMPARE:
+        return "needs an expected output, which live traffic has not: shiftright eval decides it"
+    if check.score == "judge" and check.params.get("pairwise"):
+        return "compares with the baseline's output: shiftright eval decides it"
+    return None
 
 
 def live_row(

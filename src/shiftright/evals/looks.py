@@ -41,7 +41,14 @@ async def look(
     options, progress = options or Options(), progress or Quiet()
     history = History(settings.root, records)
     target = history.current(
-        resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+        resolve(
+            feature,
+            settings.root,
+            settings.home,
+            variant=options.variant,
+            baseline=options.baseline,
+            releases=records.releases,
+        )
     )
     cases = select(target, selection)
     started = time.monotonic()

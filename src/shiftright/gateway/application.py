@@ -18,7 +18,9 @@ from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.passing import Endpoint, Passing
 from shiftright.gateway.refusal import Refusal
+from shiftright.gateway.rollouts import Rollouts
 from shiftright.gateway.routing import Route, Router
+from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
 from shiftright.store.intake import Intake
@@ -62,12 +64,14 @@ class Gateway:
         self,
         router: Router,
         access: Access,
+        rollouts: Rollouts,
         intake: Intake,
         control: Callable[[], asgi.Application],
         feedback_key: bytes,
     ) -> None:
         self.router = router
         self.access = access
+        self.rollouts = rollouts
         self.intake = intake
         self.active = 0
         self._control = control
@@ -76,14 +80,17 @@ class Gateway:
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls(_LOOK_EVERY_S)
+        self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         await asyncio.to_thread(self.router.refresh)
         self.access.limit_features(features.budgets(self.router.features))
+        await asyncio.to_thread(self.rollouts.exchange)
         self._tasks = [
             asyncio.create_task(self.access.keep_current()),
+            asyncio.create_task(self.rollouts.keep_current()),
             asyncio.create_task(self._follow_contracts()),
             asyncio.create_task(self._watch_clients()),
         ]
@@ -94,7 +101,9 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._shadows.close()
         await self.access.exchange()
+        await asyncio.to_thread(self.rollouts.exchange)
         if self._controlling is not None and (lifespan := await self._controlling) is not None:
             await lifespan.end()
         await self._calls.close()
@@ -155,6 +164,8 @@ class Gateway:
                 waiting.watch.cancel()
             if record.operation != "other" or record.error is not None:
                 self.intake.offer([record.row(), *record.children])
+            if record.assigned is not None:
+                self._shadows.end(record)
             if caller is not None:
                 self.access.spend(caller, record.feature, record.charged_usd)
 
@@ -167,6 +178,7 @@ class Gateway:
         if (parent := given.get("traceparent")) is not None:
             record.ids = ids_of(parent, self._feedback_key)
         record.key = caller.name
+        record.user, record.session = given.get("x-user-id", ""), given.get("x-session-id", "")
         self.access.admit(caller)
         return caller
 
@@ -182,12 +194,30 @@ class Gateway:
         data = await body.read(scope, proto)
         asked = body.decode(data)
         record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
-        record.user, record.session = asked.user or "", given.get("x-session-id", "")
+        record.user = record.user or asked.user or ""
         route = self.router.route(asked.model)
         record.feature, record.variant = route.feature, route.variant_name
         self.access.allow(caller, route.feature, asked.model)
+        # a name with a variant in it is meant as it is
+        if asked.model == route.feature:
+            route = self.rollouts.serve(route.feature, record) or route
         if self.access.limited(caller, route.feature):
             _refuse_unpriced(route)
+        self._shadows.offer(
+            record, lambda other, proto, copy: self._reply(endpoint, other, data, asked, given, proto, copy)
+        )
+        await self._reply(endpoint, route, data, asked, given, proto, record)
+
+    async def _reply(
+        self,
+        endpoint: Endpoint,
+        route: Route,
+        data: bytes,
+        asked: body.Asked,
+        given: Mapping[str, str],
+        proto: Any,
+        record: Record,
+    ) -> None:
         if route.targets and all(
             each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
         ):
@@ -210,7 +240,7 @@ class Gateway:
         if path.startswith("/v1/features/") and scope.method == "POST":
             data = await body.read(scope, proto)
             await features.call(
-                path, scope, data, self.router, self.access, caller, self._calls, proto, record
+                path, scope, data, self.router, self.access, caller, self._calls, self._shadows, proto, record
             )
             return
         record.operation = "other"

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 from shiftright.core.answer import Answer
@@ -27,9 +28,9 @@ class Calls:
 
     def __init__(self, look_s: float = 2.0) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loaded: dict[tuple[str, str], tuple[Spec, Any, str]] = {}
+        self._loaded: dict[tuple[str, str, Path], tuple[Spec, Any, str]] = {}
         """With the digest of what it was loaded from: a prompt or code may change while the contract does not."""
-        self._stale: set[tuple[str, str]] = set()
+        self._stale: set[tuple[str, str, Path]] = set()
         self._models: dict[tuple[str, str], Any] = {}
         self._open = AsyncExitStack()
         self._loading = asyncio.Lock()
@@ -106,7 +107,8 @@ class Calls:
     async def _load(self, spec: Spec, variant: Variant) -> Any:
         from shiftright.features.loading import load
 
-        key = spec.feature, variant.name
+        # two releases may be of one variant
+        key = spec.feature, variant.name, variant.root
         async with self._loading:
             known = self._loaded.get(key)
             if known is not None and known[0] is spec and key not in self._stale:
@@ -119,7 +121,7 @@ class Calls:
             except Error as error:
                 if known is None or known[0] is not spec:
                     raise
-                _log.warning("%s@%s goes on as it was before its files changed: %s", *key, error)
+                _log.warning("%s@%s goes on as it was before its files changed: %s", *key[:2], error)
                 self._stale.discard(key)
                 return known[1]
             self._loaded[key] = spec, loaded, digest

@@ -14,7 +14,8 @@ from shiftright.errors import Error
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.refusal import Refusal, malformed
-from shiftright.gateway.routing import Router
+from shiftright.gateway.routing import Route, Router
+from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, rows_of
 from shiftright.models.meter import Meter
 
@@ -56,6 +57,7 @@ async def call(
     access: Access,
     caller: Caller,
     calls: Calls,
+    shadows: Shadows,
     proto: Any,
     record: Record,
 ) -> None:
@@ -65,15 +67,26 @@ async def call(
         Refusal: before anything was sent.
     """
     name = unquote(path.removeprefix("/v1/features/"))
-    spec, variant = router.feature(name, _variant(scope))
+    named = _variant(scope)
+    spec, variant = router.feature(name, named)
     # known by now: what anybody may write into a path must not become the name of a feature, or of a budget
     record.feature, record.variant = spec.feature, variant.name
     access.allow(caller, spec.feature, "")
+    route = None if named else shadows.rollouts.serve(spec.feature, record)
+    if route is not None and route.spec is not None and route.variant is not None:
+        spec, variant = route.spec, route.variant
     try:
         value = msgspec.json.decode(data)
         record.input = data.decode("utf-8")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         raise malformed(f"the body cannot be read: {cause}") from None
+
+    async def again(other: Route, proto: Any, copy: Record) -> None:
+        assert other.spec is not None  # a release is a feature's
+        assert other.variant is not None
+        await ask(other.spec, other.variant, value, calls, copy)
+
+    shadows.offer(record, again)
     answer = await ask(spec, variant, value, calls, record)
     document = {
         "output": answer.output,

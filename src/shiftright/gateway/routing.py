@@ -113,7 +113,7 @@ class Router:
     def _find(self, name: str) -> Route:
         feature, at, variant = name.partition("@")
         if feature in self.features:
-            return self._of_feature(*self.feature(feature, variant if at else None))
+            return self.of_feature(*self.feature(feature, variant if at else None))
         scheme, _, rest = name.partition(":")
         if "://" in name or scheme == "recorded" or (scheme == "local" and not _PLAIN.fullmatch(rest)):
             # a caller names models; which addresses are asked and which files are read is for contracts to say
@@ -124,7 +124,7 @@ class Router:
         except UsageError as error:
             raise unknown_model(name, f"{error.hint} {self._known()}") from None
 
-    def _of_feature(self, spec: Spec, variant: Variant) -> Route:
+    def of_feature(self, spec: Spec, variant: Variant) -> Route:
         """A variant that is a model and nothing else is asked with the caller's own messages; others are called."""
         model = variant.get("model")
         if run_of(spec, variant) is not None or "prompt" in variant or not isinstance(model, str):

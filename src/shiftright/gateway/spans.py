@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,6 +48,16 @@ def ids_of(traceparent: str | None, feedback_key: bytes) -> Ids:
     return Ids(fresh[:32], fresh[32:], feedback_token=token(feedback_key, fresh[:32]))
 
 
+class Assigned(msgspec.Struct, frozen=True, gc=False):
+    """A request's place in a rollout; ``unit`` is a keyed hash, ``since_s`` when it was assigned (monotonic)."""
+
+    rollout: str
+    arm: Literal["canary", "control", "shadow"]
+    probability: float
+    unit: str
+    since_s: float
+
+
 class Record(msgspec.Struct):
     """One request as it becomes known; ``row`` makes the span of it."""
 
@@ -57,6 +67,9 @@ class Record(msgspec.Struct):
     operation: Operation = "chat"
     feature: str = ""
     variant: str = ""
+    release: str = ""
+    assigned: Assigned | None = None
+    shadow_of: str = ""
     provider: str = ""
     asked: str = ""
     model: str = ""
@@ -101,6 +114,11 @@ class Record(msgspec.Struct):
             kept[names.ATTEMPTS] = self.attempts
         if self.first_byte_ns:
             kept[names.FIRST_CHUNK_S] = (self.first_byte_ns - self.start_ns) / 1e9
+        if (assigned := self.assigned) is not None:
+            kept[names.ROLLOUT], kept[names.ARM] = assigned.rollout, assigned.arm
+            kept[names.PROBABILITY], kept[names.UNIT] = assigned.probability, assigned.unit
+        if self.shadow_of:
+            kept[names.SHADOW_OF] = self.shadow_of
         name = self.feature or f"{self.operation} {self.model or self.asked}".rstrip()
         return SpanRow(
             trace_id=ids.trace_id,
@@ -115,6 +133,7 @@ class Record(msgspec.Struct):
             service=_SERVICE,
             feature=self.feature,
             variant=self.variant,
+            release=self.release,
             user=self.user,
             session=self.session,
             provider=self.provider,
@@ -156,6 +175,7 @@ def _child(record: Record, span: Span, span_id: str, parent: str) -> SpanRow:
         service=_SERVICE,
         feature=record.feature,
         variant=record.variant,
+        release=record.release,
         user=record.user,
         session=record.session,
         provider=str(kept.pop(names.PROVIDER, "")),

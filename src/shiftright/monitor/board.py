@@ -12,8 +12,7 @@ from shiftright.core.spec import Check, Spec
 from shiftright.core.trace import Measure, TraceFilter
 from shiftright.core.verdict import LiveRow
 from shiftright.decisions import words
-from shiftright.decisions.live import live_row
-from shiftright.monitor.checks import FEEDBACK, MEASURED, why_not
+from shiftright.decisions.live import FEEDBACK, MEASURED, live_row, why_not
 from shiftright.store import Records
 from shiftright.store.telemetry import TelemetryStore
 

@@ -8,26 +8,11 @@ from shiftright import features, scorers
 from shiftright.core.case import digest_of
 from shiftright.core.seams import Scorer
 from shiftright.core.spec import Check, Spec
+from shiftright.decisions.live import CHEAP, MEASURED, why_not
 from shiftright.errors import Error
 from shiftright.evals.scoring import Scoring
 from shiftright.features.current import baseline_variant
 from shiftright.models.budget import Budget
-
-MEASURED = frozenset({"latency", "cost"})
-"""Known of every trace without scoring it."""
-FEEDBACK = "feedback"
-CHEAP = frozenset({"schema", "regex"})
-"""Built-ins that ask nobody and take microseconds: every trace is scored, the rest by lot."""
-_COMPARE = frozenset({"exact", "contains", "number", "similarity"})
-
-
-def why_not(check: Check) -> str | None:
-    """Why this check says nothing of live traffic; None where it does."""
-    if check.score in _COMPARE:
-        return "needs an expected output, which live traffic has not: shiftright eval decides it"
-    if check.score == "judge" and check.params.get("pairwise"):
-        return "compares with the baseline's output: shiftright eval decides it"
-    return None
 
 
 class LiveScoring(msgspec.Struct, frozen=True, eq=False):
@@ -41,6 +26,11 @@ class LiveScoring(msgspec.Struct, frozen=True, eq=False):
     without: dict[str, str]
     digest: str = ""
     """Of all that the checks measure with: a rubric, a schema or code may change while the contract does not."""
+
+    @property
+    def free(self) -> tuple[Check, ...]:
+        """Those of ``asking`` that are plain code, most likely: the user's own."""
+        return tuple(check for check in self.asking if check.score != "judge")
 
     def scoring(self, checks: tuple[Check, ...], budget: Budget | None = None) -> Scoring:
         """As an eval scores, with these checks alone."""

@@ -33,13 +33,23 @@ MOST_LOW_SCORES = 25
 
 class Finished(msgspec.Struct, frozen=True):
     """A trace to score. ``spans`` are those at hand, none where it is to be read. ``sampled``: it was drawn, so its
-    scores may enter a mean; a ``complaint`` is scored without being drawn."""
+    scores may enter a mean; a ``complaint`` is scored without being drawn. Of a trace in a ``rollout`` every score that
+    costs nothing is wanted; a ``shadow`` copy is no traffic of the feature's."""
 
     feature: str
     trace_id: str
     spans: tuple[SpanRow, ...] = ()
     sampled: bool = False
     complaint: bool = False
+    rollout: bool = False
+    shadow: bool = False
+
+    @property
+    def author(self) -> str:
+        """Why it was looked at where that was not by lot: such scores enter no mean of live traffic."""
+        if self.complaint:
+            return "complaint"
+        return "shadow" if self.shadow else "" if self.sampled else "rollout"
 
 
 class Scorekeeper:
@@ -102,10 +112,14 @@ class Scorekeeper:
         rows = []
         if not trace.complaint:
             scores = await self._scores(trace.feature, scoring, scoring.cheap, None, case, answer)
-            rows += [_row(told, trace, score, at, "") for score in scores.values()]
-        if (trace.sampled or trace.complaint) and scoring.asking:
+            # these are of every trace, so a mean may have all but the copies
+            author = trace.author if trace.shadow else ""
+            rows += [_row(told, trace, score, at, author) for score in scores.values()]
+        drawn = trace.sampled or trace.complaint
+        checks = scoring.asking if drawn else scoring.free if trace.rollout else ()
+        if checks:
             async with together:
-                rows += await self._asked(told, trace, scoring, budget, case, answer, at)
+                rows += await self._asked(told, trace, scoring, checks, budget, case, answer, at)
         return rows
 
     async def _asked(
@@ -113,17 +127,17 @@ class Scorekeeper:
         told: Exchange,
         trace: Finished,
         scoring: LiveScoring,
+        checks: tuple[Check, ...],
         budget: Budget,
         case: Case,
         answer: Answer,
         at: float,
     ) -> list[ScoreRow]:
-        scores = await self._scores(trace.feature, scoring, scoring.asking, budget, case, answer)
-        for check in scoring.asking:
+        scores = await self._scores(trace.feature, scoring, checks, budget, case, answer)
+        for check in checks:
             if check.name in scores:
                 self._review(check, scores[check.name], told, trace)
-        author = "complaint" if trace.complaint else ""
-        return [_row(told, trace, score, at, author) for score in scores.values()]
+        return [_row(told, trace, score, at, trace.author) for score in scores.values()]
 
     async def _scores(
         self,
@@ -153,7 +167,7 @@ class Scorekeeper:
 
     def _review(self, check: Check, score: Score, told: Exchange, trace: Finished) -> None:
         """A person looks where a judge finds fault, and where it sees none though the user complains."""
-        if check.score != "judge" or score.value is None or told.error is not None:
+        if check.score != "judge" or score.value is None or told.error is not None or trace.shadow:
             return
         low = score.value < 0.5
         if low == trace.complaint:

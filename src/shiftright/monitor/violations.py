@@ -14,8 +14,8 @@ from typing import Any
 from shiftright.core.spec import Check, Spec
 from shiftright.core.trace import TraceFilter
 from shiftright.core.verdict import LiveRow
+from shiftright.decisions.live import FEEDBACK, MEASURED
 from shiftright.monitor.board import DAY, WEEK, Traffic
-from shiftright.monitor.checks import FEEDBACK, MEASURED
 from shiftright.store import Records
 from shiftright.store.rows import ReviewRow
 from shiftright.store.telemetry import TelemetryStore

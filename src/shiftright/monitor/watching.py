@@ -105,16 +105,18 @@ class Monitor:
         """Queue the traces among these that are finished and of a feature under contract. Never blocks."""
         if not self._specs:
             return
-        ends = [span for span in spans if span.feature in self._specs and _is_end(span)]
+        ends = [
+            (feature, span) for span in spans if (feature := _feature(span)) in self._specs and _is_end(span)
+        ]
         if not ends:
             return
-        parts: dict[str, list[SpanRow]] = {end.trace_id: [] for end in ends}
+        parts: dict[str, list[SpanRow]] = {end.trace_id: [] for _, end in ends}
         for span in spans:
             if (found := parts.get(span.trace_id)) is not None:
                 found.append(span)
         with self._changed:
-            for end in ends:
-                self._active.add(end.feature)
+            for feature, end in ends:
+                self._active.add(feature)
                 if end.trace_id in self._recent:
                     continue
                 self._recent[end.trace_id] = None
@@ -123,9 +125,19 @@ class Monitor:
                 if len(self._waiting) >= self._largest:
                     self.skipped += 1
                     continue
-                share = float(self._specs[end.feature].live.get("sample", DEFAULT_SAMPLE))
-                sampled = drawn(end.trace_id, share)
-                self._waiting.append(Finished(end.feature, end.trace_id, tuple(parts[end.trace_id]), sampled))
+                share = float(self._specs[feature].live.get("sample", DEFAULT_SAMPLE))
+                # a copy is judged where its original is; else few pairs would have two scores
+                pair = str(end.attributes.get(names.UNIT, "")) if names.SHADOW_OF in end.attributes else ""
+                self._waiting.append(
+                    Finished(
+                        feature,
+                        end.trace_id,
+                        tuple(parts[end.trace_id]),
+                        drawn(pair or end.trace_id, share),
+                        rollout=names.ROLLOUT in end.attributes,
+                        shadow=names.SHADOW_OF in end.attributes,
+                    )
+                )
             self._changed.notify()
 
     def _run(self) -> None:
@@ -236,6 +248,11 @@ class Monitor:
             work()
         except (Error, OSError) as error:
             _log.error("live checks were not looked at: %s", error)
+
+
+def _feature(span: SpanRow) -> str:
+    """Whose contract speaks of it."""
+    return span.feature or str(span.attributes.get(names.SHADOW_OF, ""))
 
 
 def _is_end(span: SpanRow) -> bool:

@@ -1,7 +1,9 @@
 """Decision mathematics: numbers in, a decision with a stated error rate out. Needs numpy alone."""
 
+from shiftright.stats.assignment import AssignmentTest
 from shiftright.stats.boundary import BoundaryTest, Decision
-from shiftright.stats.canary import AssignmentTest, CanaryDecision, CanaryTest
+from shiftright.stats.canary import CanaryDecision, CanaryTest
+from shiftright.stats.canary_planning import CanaryPlan, plan_canary
 from shiftright.stats.clusters import GroupedIncrements, clustered_standard_error, group_increments
 from shiftright.stats.confidence import mean_interval
 from shiftright.stats.costs import MeanCostTest, cost_increments
@@ -34,6 +36,7 @@ __all__ = [
     "AssignmentTest",
     "BoundaryTest",
     "CanaryDecision",
+    "CanaryPlan",
     "CanaryTest",
     "Decision",
     "DriftDetector",
@@ -62,6 +65,7 @@ __all__ = [
     "mean_interval",
     "optimal_repeats",
     "plan",
+    "plan_canary",
     "quantile_interval",
     "relative_limit",
     "sla_increments",

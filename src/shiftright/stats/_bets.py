@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 MAX_SUPPORT = 64  # distinct values kept when a law is summarised
 SAFETY = 0.95  # share of the largest legal bet: no single increment can cost more than 95 % of the wealth
 _END_MASS = 0.1  # pseudo-cases at each end of the range, so that every planned mean can be reached by tilting
+_STEEPEST, _CLOSE = 200.0, 1e-9  # largest tilt and when a mean is reached, both in units of the range
 _TINY = 1e-9  # stands for an infinite bet range when the null is the end of the range itself
 
 
@@ -31,6 +32,7 @@ class PastLaw:
     def __init__(
         self, low: float, high: float, centre: float, planning: Array | None, weight: float = 20.0
     ) -> None:
+        self._ends = low, high
         self._mass: dict[float, float] = {low: _END_MASS}
         self._mass[high] = self._mass.get(high, 0.0) + _END_MASS
         if planning is not None and planning.size:
@@ -50,6 +52,28 @@ class PastLaw:
         for x in xs:
             mass[x] = mass.get(x, 0.0) + 1.0
 
+    def fade(self, most: float) -> None:
+        """Forget until at most ``most`` cases' mass and about ``MAX_SUPPORT`` values are left; the ends stay."""
+        size = len(self._mass)
+        values = np.fromiter(self._mass.keys(), np.float64, size)
+        masses = np.fromiter(self._mass.values(), np.float64, size)
+        if size > MAX_SUPPORT:
+            values, masses = summarise(values, masses)
+        masses *= min(1.0, most / float(masses.sum()))
+        kept = masses > _TINY  # what has not been seen for very long
+        self._mass = dict(zip(values[kept].tolist(), masses[kept].tolist(), strict=True))
+        for end in self._ends:
+            self._mass[end] = max(self._mass.get(end, 0.0), _END_MASS)
+
+    @property
+    def masses(self) -> list[tuple[float, float]]:
+        """(value, mass) pairs, in the order in which they came: to be stored, and set again."""
+        return list(self._mass.items())
+
+    @masses.setter
+    def masses(self, pairs: Iterable[tuple[float, float]]) -> None:
+        self._mass = dict(pairs)
+
     def summary(self) -> tuple[Array, Array]:
         """(values, probabilities), at most about ``MAX_SUPPORT`` of them."""
         size = len(self._mass)
@@ -62,15 +86,15 @@ class PastLaw:
         return values, masses / masses.sum()
 
 
-def summarise(values: Array, masses: Array) -> tuple[Array, Array]:
+def summarise(values: Array, masses: Array, most: int = MAX_SUPPORT) -> tuple[Array, Array]:
     """Merge neighbours until few values are left. A bin is narrow both in value and in mass, so tails keep
     their weight.
     """
     values, inverse = np.unique(values, return_inverse=True)
     masses = np.bincount(inverse, masses).astype(np.float64)
-    if values.size <= MAX_SUPPORT:
+    if values.size <= most:
         return values, masses
-    half = MAX_SUPPORT / 2 - 1
+    half = most / 2 - 1
     rank = np.cumsum(masses) / masses.sum()
     bins = (half * (values - values[0]) / (values[-1] - values[0]) + half * rank).astype(np.intp)
     mass: Array = np.bincount(bins, masses).astype(np.float64)
@@ -87,27 +111,38 @@ def expectation(weights: Array, values: Array) -> float:
 
 
 def tilt(values: Array, weights: Array, means: Array, theta: Array, steps: int) -> tuple[Array, Array]:
-    """Exponentially tilt one law to several means: rows ``w_i exp(theta x_i)``, theta by damped Newton steps.
+    """Exponentially tilt one law to several means: rows ``w_i exp(theta x_i)``.
 
-    ``means`` and ``theta`` have shape (rows, 1); returns (tilted weights of shape (rows, values), theta).
+    ``means`` and ``theta`` (where to start) have shape (rows, 1); returns (tilted weights of shape (rows, values),
+    theta). Newton's steps for the log-odds of the mean within the range of ``values``, which for two values are linear
+    in theta, and bisection where a step leaves the bracket: plain Newton diverges on skewed laws. A mean out of reach
+    is approached.
     """
-    centred = values - values.mean()
-    square = centred * centred
-    goal = means - values.mean()
-    floor = 1e-12 * float(square.max()) + 1e-300  # what is left of a variance that rounding has eaten
-    log_weights = np.log(weights)
+    low, high = float(values.min()), float(values.max())
+    width = high - low if high > low else 1.0
+    centred, log_weights = (values - low) / width, np.log(weights)
+    goal = np.minimum(np.maximum((means - low) / width, _TINY), 1.0 - _TINY)
+    wanted = np.log(goal / (1.0 - goal))
+    theta = theta * width
+    left, right = np.full_like(goal, -_STEEPEST), np.full_like(goal, _STEEPEST)
     for step in range(steps + 1):
         exponent = theta * centred + log_weights
         exponent -= exponent.max(axis=1, keepdims=True)
-        tilted = np.exp(exponent)
+        tilted: Array = np.exp(exponent)
         tilted /= tilted.sum(axis=1, keepdims=True)
-        if step == steps:
-            break
         mean = (tilted * centred).sum(axis=1, keepdims=True)
-        variance = np.maximum((tilted * square).sum(axis=1, keepdims=True) - mean * mean, floor)
-        reach = 2.0 / np.sqrt(variance)
-        theta = theta + np.minimum(np.maximum((goal - mean) / variance, -reach), reach)
-    return tilted, theta
+        off = np.abs(mean - goal) > _CLOSE
+        if step == steps or not off.any():
+            break
+        below = mean < goal
+        left, right = np.where(below, theta, left), np.where(below, right, theta)
+        variance = np.maximum((tilted * (centred - mean) ** 2).sum(axis=1, keepdims=True), 1e-12)
+        inside = np.minimum(np.maximum(mean, _TINY), 1.0 - _TINY)
+        spread = inside * (1.0 - inside)
+        moved = theta + (wanted - np.log(inside / (1.0 - inside))) * spread / variance
+        moved = np.where((moved > left) & (moved < right), moved, 0.5 * (left + right))
+        theta = np.where(off, moved, theta)
+    return tilted, theta / width
 
 
 class KellyBets:

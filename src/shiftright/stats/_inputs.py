@@ -60,3 +60,31 @@ def size(name: str, value: int | None) -> int | None:
     if value != int(value) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value}")
     return int(value)
+
+
+def arms(canary: ArrayLike, probability: ArrayLike, size: int) -> tuple[list[bool], list[float]]:
+    """The arm of each of ``size`` units and its P(canary); one probability stands for all. ValueError, before anything
+    is used, on other lengths, an arm that is neither true nor false, or a probability outside (0, 1).
+    """
+    if size == 1 and isinstance(canary, bool) and isinstance(probability, float) and 0.0 < probability < 1.0:
+        return [canary], [probability]
+    taken, given = np.atleast_1d(np.asarray(canary)), np.asarray(probability, np.float64)
+    if taken.shape != (size,) or given.shape not in ((), (1,), (size,)):
+        raise ValueError(
+            f"need an arm and a probability for each of {size} outcomes, got shapes {taken.shape} and {given.shape}"
+        )
+    if taken.dtype != np.bool_ and not np.isin(taken, (0, 1)).all():
+        raise ValueError("canary must be true or false")
+    if not ((given > 0.0) & (given < 1.0)).all():
+        raise ValueError("probability must lie strictly between 0 and 1 for every unit")
+    chosen: list[bool] = taken.astype(np.bool_).tolist()
+    chances: list[float] = np.broadcast_to(given, (size,)).tolist()
+    return chosen, chances
+
+
+def length(x: ArrayLike) -> int:
+    """Of a number 1, of a 1-D array its length; ValueError on more dimensions."""
+    shape = np.shape(x)
+    if len(shape) > 1:
+        raise ValueError(f"need a value or a 1-D array in arrival order, not an array of shape {shape}")
+    return shape[0] if shape else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +46,15 @@ class FeedbackRows:
     def of_trace(self, trace_id: str) -> tuple[FeedbackRow, ...]:
         """Oldest first."""
         found = sa.select(schema.feedback).where(_table.trace_id == trace_id).order_by(_table.id)
+        with self._database.read() as connection:
+            return tuple(_from_row(row) for row in connection.execute(found))
+
+    def of_traces(self, trace_ids: Sequence[str]) -> tuple[FeedbackRow, ...]:
+        """Of all these traces, oldest first."""
+        if not trace_ids:
+            return ()
+        among = self._database.dialect.among(_table.trace_id, trace_ids)
+        found = sa.select(schema.feedback).where(among).order_by(_table.id)
         with self._database.read() as connection:
             return tuple(_from_row(row) for row in connection.execute(found))
 

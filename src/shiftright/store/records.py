@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from shiftright.store.answers import Answers
     from shiftright.store.database import Database, Dialect
     from shiftright.store.feedback import FeedbackRows
+    from shiftright.store.incidents import Incidents
     from shiftright.store.keys import Keys
     from shiftright.store.ledger import Ledger
     from shiftright.store.model_cache import ModelCache
+    from shiftright.store.releases import Releases
     from shiftright.store.reviews import Reviews
+    from shiftright.store.rollouts import Rollouts
     from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
     from shiftright.store.runs import Runs
     from shiftright.store.scores import Scores
@@ -36,14 +39,20 @@ class Records:
     spend: Spend
     scores: Scores
     texts: Texts
+    releases: Releases
+    rollouts: Rollouts
+    incidents: Incidents
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
         from shiftright.store.feedback import FeedbackRows
+        from shiftright.store.incidents import Incidents
         from shiftright.store.keys import Keys
         from shiftright.store.ledger import Ledger
         from shiftright.store.model_cache import ModelCache
+        from shiftright.store.releases import Releases
         from shiftright.store.reviews import Reviews
+        from shiftright.store.rollouts import Rollouts
         from shiftright.store.runs import Runs
         from shiftright.store.scores import Scores
         from shiftright.store.spend import Spend
@@ -60,6 +69,9 @@ class Records:
         self.spend = Spend(database)
         self.scores = Scores(database)
         self.texts = Texts(database)
+        self.releases = Releases(database)
+        self.rollouts = Rollouts(database)
+        self.incidents = Incidents(database)
 
     @property
     def place(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from shiftright.core.answer import Answer
+from shiftright.core.rollout import Rollout
 from shiftright.core.score import Score
 from shiftright.core.verdict import Verdict
 
@@ -183,3 +184,44 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_at: float
     variant: str = ""
     author: str = ""
+
+
+class ExposureRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A live request that was part of a rollout. ``unit`` is a keyed hash (core.rollout.unit_id), ``probability`` the
+    P(canary) it was assigned with. A shadow pair is two of them, ``control`` and ``shadow``, with the live trace as
+    unit and probability 0. ``latency_s`` and ``cost_usd`` are None where they are not known; ``number`` is given by
+    the store."""
+
+    rollout_id: str
+    trace_id: str
+    unit: str
+    arm: Literal["canary", "control", "shadow"]
+    probability: float
+    at: float
+    latency_s: float | None = None
+    cost_usd: float | None = None
+    failed: bool = False
+    number: int = 0
+
+
+class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A unit whose outcome entered the tests of a rollout, at its place (from 0).
+
+    ``scores`` maps a check to the mean over its ``traces``, None where nothing was measured. Of a shadow pair
+    (probability 0) it is the difference, copy less live.
+    """
+
+    position: int
+    unit: str
+    canary: bool
+    probability: float
+    scores: dict[str, float | None]
+    traces: tuple[str, ...]
+
+
+class FollowedRow(msgspec.Struct, frozen=True):
+    """A rollout with its evidence as of the last tick (ship.canary). ``settled``: nothing is left to do about it."""
+
+    rollout: Rollout
+    evidence: dict[str, Any]
+    settled: bool

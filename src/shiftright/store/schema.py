@@ -247,8 +247,12 @@ rollouts = sa.Table(
     sa.Column("step_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
     sa.Column("reason", sa.Text, nullable=False),
+    # who ended it, a person; erasable
+    sa.Column("by", sa.Text, nullable=False),
     # JSON: the evidence per check as of the last tick, for those who look
     sa.Column("evidence", sa.Text, nullable=False),
+    # is everything done that follows from its end: the chain's record, the incident, the reviews?
+    sa.Column("settled", sa.Boolean, nullable=False),
     sa.Index("rollouts_feature", "feature", "id"),
     sa.Index("rollouts_state", "state"),
 )
@@ -260,7 +264,7 @@ exposures = sa.Table(
     sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("rollout_id", sa.Text, nullable=False),
     sa.Column("trace_id", sa.Text, nullable=False),
-    # a keyed hash of the user or conversation
+    # a keyed hash of the user or conversation; of a shadow pair the live trace
     sa.Column("unit", sa.Text, nullable=False),
     # canary, control or shadow
     sa.Column("arm", sa.Text, nullable=False),
@@ -281,6 +285,7 @@ outcomes = sa.Table(
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("unit", sa.Text, nullable=False),
     sa.Column("canary", sa.Boolean, nullable=False),
+    # 0 of a shadow pair, whose unit is the live trace and whose scores are differences (copy less live)
     sa.Column("probability", sa.Double, nullable=False),
     # JSON: check -> value in the plan's bounds, null where it was not measured
     sa.Column("scores", sa.Text, nullable=False),

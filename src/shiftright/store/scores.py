@@ -36,6 +36,10 @@ class Scores:
         """Oldest first."""
         return self._select(_table.trace_id == trace_id)
 
+    def of_traces(self, trace_ids: Sequence[str]) -> tuple[ScoreRow, ...]:
+        """Of all these traces, oldest first."""
+        return self._select(self._database.dialect.among(_table.trace_id, trace_ids)) if trace_ids else ()
+
     def window(
         self,
         feature: str,

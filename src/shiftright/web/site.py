@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +30,8 @@ class Watch(msgspec.Struct, eq=False):
 
     monitor: Monitor | None = None
     exporter: Exporter | None = None
+    unrecorded: Callable[[], int] | None = None
+    """Requests of rollouts that are in no record."""
 
 
 class Site(msgspec.Struct, frozen=True, eq=False):

@@ -69,6 +69,9 @@ def _metrics(site: Site) -> Iterator[str]:
     yield from _metric(
         "shiftright_spans_queued", "gauge", "Spans that wait to be written.", [({}, intake.queued)]
     )
+    if (unrecorded := site.watch.unrecorded) is not None:
+        words = "Requests of rollouts that are in no record."
+        yield from _metric("shiftright_exposures_dropped_total", "counter", words, [({}, unrecorded())])
     yield from _watch(site)
     try:
         yield from _traffic(site)

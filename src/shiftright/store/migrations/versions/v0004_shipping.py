@@ -49,7 +49,9 @@ def _rollouts() -> None:
         sa.Column("step_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
+        sa.Column("settled", sa.Boolean, nullable=False),
     )
     op.create_index("rollouts_feature", "rollouts", ["feature", "id"])
     op.create_index("rollouts_state", "rollouts", ["state"])
