@@ -139,7 +139,9 @@ class App:
         from shiftright.gateway.ingest import keep_taking
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.improve import tokens
+        from shiftright.monitor.channels import channels
         from shiftright.monitor.retention import keep_pruning
+        from shiftright.monitor.telling import Telling
         from shiftright.ship.ticking import Ticker, keep_ticking
         from shiftright.store.intake import Intake
         from shiftright.store.spool import Spool
@@ -149,6 +151,7 @@ class App:
 
         settings, records = self.settings, self.records
         access = self._access(host)
+        telling = Telling(records, channels(settings.root, os.environ))
         router = gateway.Router(settings.root, gateway.configure(settings.root, os.environ))
         sock = bind(host, port)
         telemetry = _telemetry(settings.telemetry_url)
@@ -169,11 +172,13 @@ class App:
                     asyncio.create_task(keep_pruning(settings.root, telemetry, records)),
                     asyncio.create_task(keep_ticking(Ticker(records, telemetry.trace), rollouts.exchange)),
                 )
+                telling.start()
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
         finally:
+            telling.close()
             intake.close()
             telemetry.close()
 

@@ -192,8 +192,8 @@ class Monitor:
         active |= self._take_complaints()
         for feature in sorted(active):
             if (spec := self._specs.get(feature)) is not None:
-                for review in open_violations(spec, self._records, self._telemetry):
-                    _log.warning("%s: %s: %s", feature, review.subject["check"], review.subject["reason"])
+                for incident in open_violations(spec, self._records, self._telemetry):
+                    _log.warning("%s: %s", feature, incident.title)
 
     def _report(self) -> None:
         if self._reported is None or time.monotonic() < self._report_at:

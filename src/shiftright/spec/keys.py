@@ -65,7 +65,7 @@ TOP = Section(
             "extends",
             FILE,
             "A file whose keys apply where this one says nothing (a company's defaults; what it says to the "
-            "server, `providers`, `gateway` and `telemetry`, does not concern a contract).",
+            "server, `providers`, `gateway`, `telemetry` and `notify`, does not concern a contract).",
             "../shiftright.yaml",
         ),
         Key(
@@ -199,7 +199,7 @@ DATA = Section(
 )
 REDACTABLE = ("email", "phone", "card", "iban")
 
-SERVER_KEYS = frozenset({"providers", "gateway", "telemetry"})
+SERVER_KEYS = frozenset({"providers", "gateway", "telemetry", "notify"})
 """What ``shiftright.yaml`` says to the server alone: no part of a contract that extends it."""
 
 CASES = Section(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shiftright.store.keys import Keys
     from shiftright.store.ledger import Ledger
     from shiftright.store.model_cache import ModelCache
+    from shiftright.store.notifications import Notifications
     from shiftright.store.releases import Releases
     from shiftright.store.reviews import Reviews
     from shiftright.store.rollouts import Rollouts
@@ -42,6 +43,7 @@ class Records:
     releases: Releases
     rollouts: Rollouts
     incidents: Incidents
+    notifications: Notifications
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
@@ -50,6 +52,7 @@ class Records:
         from shiftright.store.keys import Keys
         from shiftright.store.ledger import Ledger
         from shiftright.store.model_cache import ModelCache
+        from shiftright.store.notifications import Notifications
         from shiftright.store.releases import Releases
         from shiftright.store.reviews import Reviews
         from shiftright.store.rollouts import Rollouts
@@ -72,6 +75,7 @@ class Records:
         self.releases = Releases(database)
         self.rollouts = Rollouts(database)
         self.incidents = Incidents(database)
+        self.notifications = Notifications(database)
 
     @property
     def place(self) -> str:

@@ -19,7 +19,7 @@ from shiftright.store.database import Database
 
 FORGOTTEN = "forgotten"
 _MARK = f'{{"{FORGOTTEN}":true'
-_STAYS = ("check", "variant", "pair", "source", "feedback")
+_STAYS = ("check", "variant", "pair", "source", "feedback", "rollout", "release", "group")
 _SAID_STAYS = ("choice", "consent", "case", "file")
 _AT_ONCE = 500
 
@@ -51,13 +51,11 @@ class Texts:
     def forget_before(self, before: float, feature: str | None = None) -> Forgotten:
         """Of feedback, reviews and scores of traffic made before (seconds since 1970), of one feature where named.
 
-        Violations, and reviews of cases of runs, are about figures and about cases in files: they stay.
+        Reviews of cases of runs are about cases in files, incidents about figures: they stay.
         """
         of = (
             _feedback.created_at < before,
-            (_reviews.created_at < before)
-            & (_reviews.kind != "violation")
-            & ((_reviews.trace_id != "") | (_reviews.kind == "preference")),
+            (_reviews.created_at < before) & ((_reviews.trace_id != "") | (_reviews.kind == "preference")),
             _scores.created_at < before,
         )
         if feature is not None:
