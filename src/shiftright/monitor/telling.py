@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Mapping
@@ -123,3 +124,12 @@ class Telling:
             return False
         self._records.notifications.sent(row)
         return True
+
+
+async def keep_telling(telling: Telling) -> None:
+    """Tell until cancelled."""
+    telling.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.to_thread(telling.close)
