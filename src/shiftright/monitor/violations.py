@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shiftright.core.incident import Incident, IncidentKind
-from shiftright.core.spec import Check, Spec
+from shiftright.core.spec import Check, Clause, Spec
 from shiftright.core.trace import TraceFilter
 from shiftright.core.verdict import LiveRow
 from shiftright.decisions.live import FALLBACK, FEEDBACK, MEASURED
@@ -93,6 +93,7 @@ def _subject(
     telemetry: TelemetryStore,
 ) -> dict[str, Any]:
     check = next(check for check in (*spec.checks, *spec.live_checks) if check.name == row.check)
+    clause = next(clause for clause in check.clauses if clause.kind == row.clause)
     return {
         "check": row.check,
         "clause": row.clause,
@@ -104,23 +105,21 @@ def _subject(
         "window": window,
         "since": since,
         "until": until,
-        "traces": list(_worst(check, row, spec.feature, since, records, telemetry)),
+        "traces": list(worst(check, clause, spec.feature, since, records, telemetry)),
     }
 
 
-def _worst(
-    check: Check, row: LiveRow, feature: str, since: float, records: Records, telemetry: TelemetryStore
+def worst(
+    check: Check, clause: Clause, feature: str, since: float, records: Records, telemetry: TelemetryStore
 ) -> Iterator[str]:
-    """Ids of a few traces that show it."""
+    """Ids of a few traces since then that show it."""
     if check.score in MEASURED:
-        clause = check.clause(row.clause)
-        bound = 0.0 if clause is None else clause.bound
         slow = check.score == "latency"
         where = TraceFilter(
             feature=feature,
             since_ns=int(since * 1e9),
-            min_ms=bound * 1e3 if slow else None,
-            min_cost_usd=None if slow else bound,
+            min_ms=clause.bound * 1e3 if slow else None,
+            min_cost_usd=None if slow else clause.bound,
         )
         yield from (trace.trace_id for trace in telemetry.traces(where, limit=SHOWN).data)
         return
@@ -130,5 +129,5 @@ def _worst(
     else:
         scored = records.scores.window(feature, check.name, since=since, source="scorer")
         judged = [(found.score.value, found.trace_id) for found in scored if found.score.value is not None]
-    judged.sort(reverse=row.clause == "at_most")
+    judged.sort(reverse=clause.kind == "at_most")
     yield from dict.fromkeys(trace_id for _, trace_id in judged[:SHOWN])

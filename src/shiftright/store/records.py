@@ -11,6 +11,7 @@ from shiftright.errors import UsageError
 if TYPE_CHECKING:
     from shiftright.store.answers import Answers
     from shiftright.store.database import Database, Dialect
+    from shiftright.store.detectors import Detectors
     from shiftright.store.feedback import FeedbackRows
     from shiftright.store.incidents import Incidents
     from shiftright.store.keys import Keys
@@ -44,9 +45,11 @@ class Records:
     rollouts: Rollouts
     incidents: Incidents
     notifications: Notifications
+    detectors: Detectors
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
+        from shiftright.store.detectors import Detectors
         from shiftright.store.feedback import FeedbackRows
         from shiftright.store.incidents import Incidents
         from shiftright.store.keys import Keys
@@ -76,6 +79,7 @@ class Records:
         self.rollouts = Rollouts(database)
         self.incidents = Incidents(database)
         self.notifications = Notifications(database)
+        self.detectors = Detectors(database)
 
     @property
     def place(self) -> str:

@@ -345,14 +345,14 @@ notifications = sa.Table(
     sa.Index("notifications_about", "about"),
 )
 
-# Drift detectors: one per live check, with how far its scores have been read.
+# Drift detectors: one per live check, with how far what it watches has been read.
 detectors = sa.Table(
     "detectors",
     metadata,
     sa.Column("feature", sa.Text, primary_key=True),
     sa.Column("check", sa.Text, primary_key=True),
-    # the scores' number up to which it has seen
-    sa.Column("seen", sa.BigInteger, nullable=False),
+    # up to where it has seen: a score's number, a feedback's id, a time in nanoseconds
+    sa.Column("seen", sa.Text, nullable=False),
     # JSON
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),

@@ -124,7 +124,7 @@ def _incidents() -> None:
         "detectors",
         sa.Column("feature", sa.Text, primary_key=True),
         sa.Column("check", sa.Text, primary_key=True),
-        sa.Column("seen", sa.BigInteger, nullable=False),
+        sa.Column("seen", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Double, nullable=False),
     )
