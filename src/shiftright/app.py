@@ -153,7 +153,7 @@ class App:
         rollouts = gateway.Rollouts(router, records, settings.home)
         watch = Watch(unrecorded=lambda: rollouts.dropped)
         control = partial(self._pages, telemetry, intake, redaction, watch)
-        plane = gateway.Gateway(router, access, rollouts, intake, control, tokens.secret(settings))
+        plane = gateway.Gateway(router, access, rollouts, intake, control, tokens.secret(settings), redaction)
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())

@@ -17,6 +17,7 @@ from shiftright.monitor.watching import Monitor
 from shiftright.store.intake import Intake
 from shiftright.store.rows import FeedbackRow
 from shiftright.store.spend import Spent, month_of
+from shiftright.tracing import attributes as names
 
 
 @pytest.fixture
@@ -251,6 +252,31 @@ def test_a_judge_asks_people_where_it_finds_fault_and_stops_at_its_budget(live: 
         wait_for(lambda: monitor.scored == 3)
         assert "month's 5 USD for judging are spent" in monitor.paused["triage"]
         assert [row.score.name for row in live.records.scores.of_trace(third.trace_id)] == ["json"]
+    finally:
+        intake.close()
+        monitor.close()
+
+
+def test_the_share_of_each_rung_is_a_live_check(live: Live) -> None:
+    checks = (
+        "  by_code: {score: fallback, rung: rules, at_most: 5%}\n  helped: {score: fallback, at_most: 5%}\n"
+    )
+    (live.folder / "spec.yaml").write_text(SPEC.replace("live:", f"{checks}live:"))
+    intake = Intake(live.telemetry, flush_s=0.01)
+    monitor = Monitor(live.settings, live.records, live.telemetry, look_s=0.05)
+    monitor.start()
+    intake.listen(monitor.listen)
+    try:
+        spans = [live.span() for _ in range(60)]
+        for i, span in enumerate(spans[:30]):
+            span.attributes = span.attributes | {names.RUNG: "rules" if i < 20 else "person:support"}
+        intake.offer(spans)
+        wait_for(lambda: monitor.scored == 60)
+        found = rows(live)
+        assert found["by_code", "at_most"].estimate == pytest.approx(1 / 3)
+        assert (found["helped", "at_most"].estimate, found["helped", "at_most"].verdict) == (0.5, "broken")
+        wait_for(lambda: len(live.records.incidents.list()) == 2)
+        assert not live.records.reviews.list(kind="violation").data
     finally:
         intake.close()
         monitor.close()

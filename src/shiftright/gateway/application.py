@@ -16,6 +16,8 @@ from shiftright.errors import Error
 from shiftright.gateway import asgi, body, features
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
+from shiftright.gateway.escalations import answered
+from shiftright.gateway.fallbacks import POLL, Fallbacks
 from shiftright.gateway.passing import Endpoint, Passing
 from shiftright.gateway.refusal import Refusal
 from shiftright.gateway.rollouts import Rollouts
@@ -24,6 +26,7 @@ from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
 from shiftright.store.intake import Intake
+from shiftright.tracing.redaction import Redaction
 
 _log = logging.getLogger("shiftright.gateway")
 _WATCH_AFTER_S = 0.25
@@ -37,6 +40,7 @@ _ENDPOINTS = {
     "/v1/messages": Endpoint("anthropic", "chat", "/v1/messages"),
     "/v1/messages/count_tokens": Endpoint("anthropic", "other", "/v1/messages/count_tokens"),
 }
+_TRANSLATED = ("/chat/completions", "/v1/messages")
 
 
 class _Waiting:
@@ -58,6 +62,7 @@ class Gateway:
         control: makes the ASGI application for every other path, on a thread: its libraries take most of a second,
             for which a user's first request need not wait.
         feedback_key: signs what lets a browser give feedback on an answer (improve.tokens.secret).
+        redaction: of what a person is shown (default: secrets alone).
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Gateway:
         intake: Intake,
         control: Callable[[], asgi.Application],
         feedback_key: bytes,
+        redaction: Redaction | None = None,
     ) -> None:
         self.router = router
         self.access = access
@@ -80,6 +86,7 @@ class Gateway:
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls(_LOOK_EVERY_S)
+        self._fallbacks = Fallbacks(router, self._calls, access.records, redaction or Redaction())
         self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,7 +126,7 @@ class Gateway:
                 await self._answer(endpoint, scope, proto)
             elif path == "/v1/traces":
                 await self._take_traces(scope, proto)
-            elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features")):
+            elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features", POLL)):
                 await self._answer(Endpoint("openai", "feature", path), scope, proto)
             else:
                 assert self._controlling is not None
@@ -221,31 +228,63 @@ class Gateway:
         if route.targets and all(
             each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
         ):
-            await self._passing.answer(
-                endpoint, route, data, asked, given, not self.access.needs_key, proto, record
-            )
+            try:
+                await self._passing.answer(
+                    endpoint, route, data, asked, given, not self.access.needs_key, proto, record
+                )
+            except Refusal as refusal:
+                if record.shadow_of or route.spec is None or not route.spec.ship.fallback:
+                    raise
+                await self._translated(endpoint, route, data, proto, record, refusal)
             return
-        if endpoint.path not in ("/chat/completions", "/v1/messages"):
+        if endpoint.path not in _TRANSLATED:
             raise Refusal(
                 400,
                 "not_supported",
                 f"{asked.model!r} cannot be asked like this",
                 hint="This path needs a model whose provider has it; use /v1/chat/completions or /v1/messages.",
             )
+        await self._translated(endpoint, route, data, proto, record)
+
+    async def _translated(
+        self,
+        endpoint: Endpoint,
+        route: Route,
+        data: bytes,
+        proto: Any,
+        record: Record,
+        failed: Refusal | None = None,
+    ) -> None:
         from shiftright.gateway import translation
 
-        await translation.answer(endpoint.dialect, route, data, self._calls, proto, record)
+        if failed is not None and endpoint.path not in _TRANSLATED:
+            raise failed
+        await translation.answer(
+            endpoint.dialect, route, data, self._calls, self._fallbacks, proto, record, failed
+        )
 
     async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
         if path.startswith("/v1/features/") and scope.method == "POST":
             data = await body.read(scope, proto)
             await features.call(
-                path, scope, data, self.router, self.access, caller, self._calls, self._shadows, proto, record
+                path,
+                scope,
+                data,
+                self.router,
+                self.access,
+                caller,
+                self._fallbacks,
+                self._shadows,
+                proto,
+                record,
             )
             return
         record.operation = "other"
         if scope.method != "GET":
             raise Refusal(405, "method_not_allowed", f"{scope.method} is no method of {path}")
+        if path.startswith(POLL):
+            proto.response_bytes(*await asyncio.to_thread(answered, path, caller, self.access.records))
+            return
         found = await features.describe(path, scope, self.router, self._calls)
         proto.response_bytes(
             200,

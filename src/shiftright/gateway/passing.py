@@ -16,7 +16,7 @@ from shiftright.gateway.kept import KeptAnswers
 from shiftright.gateway.refusal import Dialect, Headers, Refusal
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
-from shiftright.gateway.upstream import Reply, Request, Upstreams
+from shiftright.gateway.upstream import WORTH_RETRYING, Reply, Request, Upstreams
 
 _log = logging.getLogger("shiftright.gateway")
 _KEPT_BYTES = 4_000_000
@@ -82,6 +82,13 @@ class Passing:
                 return
         reply = await self._reply(requests, route, asked, record)
         target = route.targets[requests.index(reply.request)]
+        if route.spec is not None and route.spec.ship.fallback and not record.shadow_of:
+            if reply.status in WORTH_RETRYING:
+                # they all failed: what the contract names below them is asked before this is anybody's answer
+                reply.close()
+                raise Refusal(reply.status, "provider", f"{target.name} answered {reply.status}")
+            if target is not route.targets[0] and target.name in route.spec.ship.fallback:
+                record.rung = target.name
         record.provider, record.attempts = reply.request.provider.name, reply.attempts
         record.status = reply.status
         if reply.streams:

@@ -44,6 +44,8 @@ class Telling:
         Raises:
             StoreError: the records cannot be read or written.
         """
+        for review in self._records.reviews.tell_overdue():
+            _log.warning("%s: escalation %s is overdue", review.feature, review.id)
         if not self._records.notifications.due(1):
             return
         if not self._records.notifications.take_lease(self._holder, _LEASE_S):

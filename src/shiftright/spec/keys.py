@@ -174,6 +174,12 @@ SHIP = Section(
             "Asked in this order when the feature fails: variants, `provider:model`, `person:GROUP`.",
             "[rules, person:support]",
         ),
+        Key(
+            "answer_within",
+            DURATION,
+            "An answer of `person:GROUP` is overdue after this time (default 1 day).",
+            "4 h",
+        ),
     ),
 )
 UNITS = ("user", "conversation")
@@ -352,9 +358,12 @@ SCORERS: dict[str, tuple[Key, ...]] = {
     "latency": (),
     "cost": (),
     "feedback": (Key("name", TEXT, "Which feedback (default: all of it).", "thumbs"),),
+    "fallback": (
+        Key("rung", TEXT, "Which of `ship.fallback` answered (default: any of it).", "person:support"),
+    ),
 }
 """Built-in scorers and the params each takes from its check. Plugins and functions take any."""
 
 PARAM_FILES: frozenset[str] = frozenset({"rubric", "labels", "schema"})
-LIVE_ONLY: frozenset[str] = frozenset({"feedback"})
-"""Scores that no case has: users' feedback on live traffic."""
+LIVE_ONLY: frozenset[str] = frozenset({"feedback", "fallback"})
+"""Scores that no case has: users' feedback on live traffic, and who answered where the feature failed."""
