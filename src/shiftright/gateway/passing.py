@@ -82,13 +82,7 @@ class Passing:
                 return
         reply = await self._reply(requests, route, asked, record)
         target = route.targets[requests.index(reply.request)]
-        if route.spec is not None and route.spec.ship.fallback and not record.shadow_of:
-            if reply.status in WORTH_RETRYING:
-                # they all failed: what the contract names below them is asked before this is anybody's answer
-                reply.close()
-                raise Refusal(reply.status, "provider", f"{target.name} answered {reply.status}")
-            if target is not route.targets[0] and target.name in route.spec.ship.fallback:
-                record.rung = target.name
+        _fall_back(reply, route, target, record)
         record.provider, record.attempts = reply.request.provider.name, reply.attempts
         record.status = reply.status
         if reply.streams:
@@ -140,6 +134,21 @@ class Passing:
         record.cached, record.provider = True, request.provider.name
         record.model = record.model or request.model
         return True
+
+
+def _fall_back(reply: Reply, route: Route, target: Target, record: Record) -> None:
+    """Which rung of the contract's fallback this is.
+
+    Raises:
+        Refusal: all models failed: what the contract names below them is asked before this is anybody's answer.
+    """
+    if route.spec is None or not route.spec.ship.fallback or record.shadow_of:
+        return
+    if reply.status in WORTH_RETRYING:
+        reply.close()
+        raise Refusal(reply.status, "provider", f"{target.name} answered {reply.status}")
+    if target is not route.targets[0] and target.name in route.spec.ship.fallback:
+        record.rung = target.name
 
 
 def _request(
