@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,12 @@ def test_a_schema_that_a_prompt_names_belongs_to_the_variant(folder: Path) -> No
         "prompts/shape.json",
         "../table.bin",
     }
+
+
+def test_threads_that_load_a_release_at_once_write_it_once(folder: Path) -> None:
+    spec = specs.load(folder / "spec.yaml")
+    release, home = frozen(spec), folder.parent / ".shiftright"
+    with ThreadPoolExecutor(8) as threads:
+        loaded = list(threads.map(lambda _: features.load_release(release, spec, home), range(32)))
+    assert {features.digest(each) for each in loaded} == {release.code}
+    assert not [path for path in home.rglob("*") if path.suffix == ".part"]

@@ -110,8 +110,8 @@ def test_erased_names_are_gone_and_the_chain_is_as_it_was(records: Records) -> N
     assert [record.record for record in after] == before == [record.seal for record in after]
 
 
-def writer(url: str, name: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, str(WRITER), url, name, str(count)]
+def writer(url: str, name: str, count: int, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(WRITER), url, name, str(count), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -132,6 +132,15 @@ def test_processes_that_append_at_once_make_one_chain(url: str) -> None:
         assert process.returncode == 0
     features = whole(url)
     assert features.count("a") == features.count("b") == 40
+
+
+def test_processes_that_record_the_same_at_once_record_it_once(url: str) -> None:
+    open_records(url).close()
+    processes = [writer(url, "a", 5, "once") for _ in range(3)]
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    assert whole(url) == ["a"]
 
 
 def test_kill_9_while_appending_leaves_whole_records(url: str) -> None:

@@ -36,6 +36,7 @@ With `--json` stdout holds exactly one JSON document; progress and notes are on 
 | `SHIFTRIGHT_RECORDS_URL` | SQLite in that folder | another database, `postgresql://…` among them |
 | `SHIFTRIGHT_TELEMETRY_URL` | DuckDB in that folder | where traces are kept: `duckdb:///FILE` |
 | `SHIFTRIGHT_KEY` | none | opens the server, its API and its pages; `shiftright serve` asks for it once it is set |
+| `SHIFTRIGHT_SEAL_KEY` | none | opens sealed cases; CI has it and nobody else |
 | `SHIFTRIGHT_DEBUG` | unset | show tracebacks |
 """
 

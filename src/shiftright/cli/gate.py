@@ -74,8 +74,10 @@ def gate(
 
 
 def _required(word: str) -> Literal["merge", "release"]:
-    if word == "merge" or word == "release":
-        return word
+    if word == "merge":
+        return "merge"
+    if word == "release":
+        return "release"
     raise UsageError(f"--require {word}: merge or release", hint="shiftright gate --require release")
 
 

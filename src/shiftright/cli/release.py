@@ -43,7 +43,7 @@ def release(
         found = releasing.release(
             app.settings, app.records, feature, variant, by=by or user("--by"), signer=signer
         )
-        gate = promotion.gate(app.settings, app.records, feature, found.standing.release.variant)
+        gate = promotion.gate_of(found.standing, app.records)
         newest = app.records.releases.newest()
         assert newest is not None
     if json:

@@ -15,8 +15,9 @@ from shiftright.errors import UsageError
 class Options(msgspec.Struct, frozen=True):
     """``repeats`` is K per candidate case; ``concurrency`` None chooses by the model (an embedded one: 1; else 8).
 
-    ``base`` is a git ref: the baseline is then the feature at the merge-base with it, whatever the contract names, and
-    ``baseline`` the variant there (default: the candidate's name).
+    ``base`` is a git ref: the baseline is then what a change since the merge-base with it takes the place of, whatever
+    the contract names: the stable release of this variant, else ``baseline`` (default: the candidate's name) as it was
+    there.
 
     Raises:
         UsageError: for a ``max_cost_usd`` that limits nothing: infinite, or not a number.

@@ -10,6 +10,7 @@ import msgspec
 from shiftright import datasets, features, scorers
 from shiftright import spec as specs
 from shiftright.core.case import digest_of
+from shiftright.core.release import Release
 from shiftright.core.seams import Scorer
 from shiftright.core.spec import Check, Spec, Variant
 from shiftright.datasets import Dataset
@@ -116,7 +117,7 @@ def resolve(
     if base is None:
         other = _baseline(spec, named, candidate, root, home, releases)
     else:
-        other = _earlier(spec, baseline or chosen.name, root, home, base)
+        other = _served(spec, candidate, baseline or chosen.name, root, home, base, releases)
     built = {check.name: _scorer(check, spec, candidate) for check in spec.checks}
     must = spec.cases.get("must")
     return Target(
@@ -185,8 +186,25 @@ def _baseline(
     release = None if releases is None else stable.other_than(candidate.digest, releases, spec.feature)
     if release is None:
         return _earlier(spec, candidate.name, root, home)
-    name = f"release {release.digest[:12]}"
-    return Side(name, stable.load(release, spec, root, home), release.code)
+    return _released(release, spec, root, home)
+
+
+def _served(
+    spec: Spec, candidate: Side, before: str, root: Path, home: Path, base: str, releases: Releases | None
+) -> Side | None:
+    """What a change takes the place of: the stable release, where it is one of this variant, else the variant
+    ``before`` at the merge-base."""
+    digest = None if releases is None else releases.stable(spec.feature)
+    if digest and releases is not None and needs_baseline(spec):
+        release = releases.get(digest)
+        if release.variant == candidate.name and release.code != candidate.digest:
+            return _released(release, spec, root, home)
+    return _earlier(spec, before, root, home, base)
+
+
+def _released(release: Release, spec: Spec, root: Path, home: Path) -> Side:
+    loaded = stable.load(release, spec, root, home)
+    return Side(f"release {release.digest[:12]}", loaded, release.code)
 
 
 def _earlier(spec: Spec, variant: str, root: Path, home: Path, base: str | None = None) -> Side | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -92,14 +93,18 @@ def _inside(base: Path, root: Path, name: str) -> Path:
 def _write(place: Path, data: bytes) -> None:
     """Whole or not at all: other processes read it."""
     if place.is_symlink() or not place.is_file() or place.read_bytes() != data:
-        part = place.with_name(f"{place.name}.{os.getpid()}.part")
+        part = _part(place)
         part.write_bytes(data)
         part.replace(place)
 
 
 def _link(place: Path, target: Path) -> None:
     if not place.is_symlink() or place.readlink() != target:
-        part = place.with_name(f"{place.name}.{os.getpid()}.part")
-        part.unlink(missing_ok=True)
+        part = _part(place)
         part.symlink_to(target)
         part.replace(place)
+
+
+def _part(place: Path) -> Path:
+    """A name that no other thread or process takes."""
+    return place.with_name(f"{place.name}.{secrets.token_hex(6)}.part")

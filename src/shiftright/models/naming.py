@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from shiftright import plugins
-from shiftright.errors import SpecError
+from shiftright.errors import CredentialsError, SpecError
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -39,8 +39,10 @@ def resolve(name: str, *, settings: Mapping[str, Any] | None = None, root: Path 
             ``api_key_env``, ``price``, ``gpu_hour``, ``concurrency`` and ``timeout`` (seconds a call) are ours.
         root: the folder that relative files are in.
 
+    A model whose key is missing is found all the same: it gives remembered answers, and an error where there is none.
+
     Raises:
-        CredentialsError: when the key is missing. MissingDependency: when a package or model file is.
+        MissingDependency: when a package or model file is missing.
         SpecError: for an unknown model or an impossible setting.
     """
     from shiftright.models.layers import LayeredModel, address_of
@@ -83,7 +85,9 @@ def check_credentials(name: str, *, settings: Mapping[str, Any] | None = None, r
     Raises:
         CredentialsError: names the environment variable and the provider.
     """
-    resolve(name, settings=settings, root=root)
+    missing = getattr(resolve(name, settings=settings, root=root).wrapped, "missing", None)
+    if isinstance(missing, CredentialsError):
+        raise missing
 
 
 def _request_settings(given: Mapping[str, Any], system: str) -> ModelSettings:

@@ -14,6 +14,7 @@ from pydantic_ai.models import Model, infer_model
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from shiftright.errors import CredentialsError, MissingDependency, SpecError
+from shiftright.models.keyless import PLACEHOLDER, Keyless
 
 _VARIABLE = re.compile(r"`([A-Z][A-Z0-9_]+)` environment variable")
 # Names of the OpenAI protocol itself: with a `base_url` they name the model at that address.
@@ -22,11 +23,12 @@ _EXTRAS = frozenset({"anthropic", "google"})
 
 
 def provider_model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
-    """The model for ``PROVIDER:MODEL``, with the key in the provider's usual variable or in ``api_key_env``.
+    """The model for ``PROVIDER:MODEL``, with the key in the provider's usual variable or in ``api_key_env``; without
+    one a ``Keyless`` model.
 
     Raises:
-        CredentialsError: names the missing variable. MissingDependency: when the provider's package is not there.
-        SpecError: for a name pydantic-ai does not know.
+        MissingDependency: when the provider's package is not there. SpecError: for a name pydantic-ai does not know.
+        CredentialsError: for a missing key of a provider that needs more than a key.
     """
     provider = name.partition(":")[0]
 
@@ -44,18 +46,35 @@ def provider_model(name: str, *, settings: Mapping[str, Any], root: Path) -> Mod
         raise MissingDependency(
             f"{name} needs a package that is not installed", hint=f"pip install '{extra}'"
         ) from error
+    except CredentialsError as missing:
+        return _keyless(name, missing)
     except (UserError, ValueError) as error:
-        raise _unusable(name, provider, error) from error
+        unusable = _unusable(name, provider, error)
+        if isinstance(unusable, CredentialsError):
+            return _keyless(name, unusable)
+        raise unusable from error
     return _without_own_retries(model)
+
+
+def _keyless(name: str, missing: CredentialsError) -> Model:
+    def build(kind: str) -> Provider[Any]:
+        keyed: Any = infer_provider_class(kind)
+        return keyed(api_key=PLACEHOLDER)  # type: ignore[no-any-return]
+
+    try:
+        return Keyless(infer_model(name, provider_factory=build), missing)
+    except (UserError, TypeError, ValueError):
+        raise missing from None
 
 
 def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> Model:
     """The model for ``https://host/v1#model``, or for any name with ``base_url`` in the variant.
 
-    The key comes from ``api_key_env``; without it none is sent (an OpenAI key never goes to another host).
+    The key comes from ``api_key_env`` (a ``Keyless`` model when that variable is not set); without it none is sent (an
+    OpenAI key never goes to another host).
 
     Raises:
-        CredentialsError: when that variable is not set. SpecError: when the address or the model is missing.
+        SpecError: when the address or the model is missing.
     """
     from pydantic_ai.models.openai import OpenAIChatModel
 
@@ -72,8 +91,14 @@ def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> M
             f"{name!r} does not name a model at an address",
             hint="Write it like `model: https://host/v1#model`.",
         )
-    provider = AddressProvider(address.hostname, base_url=base_url, api_key=_key(settings, address.hostname))
-    return _without_own_retries(OpenAIChatModel(model, provider=provider))
+    missing = None
+    try:
+        key = _key(settings, address.hostname)
+    except CredentialsError as error:
+        key, missing = PLACEHOLDER, error
+    provider = AddressProvider(address.hostname, base_url=base_url, api_key=key)
+    made = _without_own_retries(OpenAIChatModel(model, provider=provider))
+    return made if missing is None else Keyless(made, missing)
 
 
 def _key(settings: Mapping[str, Any], provider: str) -> str | None:

@@ -1,7 +1,8 @@
 """``shiftright gate``: may this change merge? Every feature it touches against what serves today.
 
-The variant that serves is compared with the one that served at the merge-base; each other variant that the change
-touches with itself. A variant that is new serves nobody: its release decides (docs/decisions/pull-request-gate.md).
+Each variant that the change touches is compared with its stable release, else with itself at the merge-base; without
+releases the one that serves with the one that served. A variant that is new serves nobody: its release decides
+(docs/decisions/pull-request-gate.md).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from shiftright import datasets
 from shiftright import spec as specs
 from shiftright.core.case import Split
+from shiftright.core.release import Release
 from shiftright.core.spec import Spec
 from shiftright.core.verdict import Calls, CheckRow, Merge, Outcome
 from shiftright.errors import BaselineStale, CredentialsError, Error, MissingDependency
@@ -158,7 +160,7 @@ class _Judge:
         looser, owner = loosened(old, new), None
         notes = [f"what {said} measures was changed" for said in measured_otherwise(old, new)]
         if looser:
-            owner = self._sign_off or signed(self._records, new)
+            owner = self._sign_off or signed(self._records, new, looser)
             if owner is None:
                 return _sum(touched, [_unsigned(new, looser)], looser=looser, notes=notes)
         answers = [await self._variant(new, old, *pair) for pair in self._pairs(new, old)]
@@ -171,24 +173,30 @@ class _Judge:
 
     def _pairs(self, new: Spec, old: Spec) -> Iterator[tuple[str, str | None]]:
         """Variants with the variant at the base that each is compared with; None: there is none."""
+        release = self._stable(new)
         serves, served = baseline_variant(new).name, _name(old, baseline_variant(old).name)
         if not new.variants:
             yield DEFAULT, served
         for name in new.variants:
-            yield name, served if name == serves else name if name in old.variants else None
+            replaces = name == serves and release is None
+            yield name, served if replaces else name if name in old.variants else None
+
+    def _stable(self, spec: Spec) -> Release | None:
+        digest = self._records.releases.stable(spec.feature)
+        return self._records.releases.get(digest) if digest else None
 
     async def _variant(self, new: Spec, old: Spec, name: str, before: str | None) -> VariantGate:
         if before is None:
             why = f"{name} is new and serves nobody: shiftright eval {new.feature} --variant {name}"
             return VariantGate(name, None, "inconclusive", "yes", reasons=(why,))
-        serves = name in (DEFAULT, baseline_variant(new).name)
-        if not self._differs(new, old, name, before) and not (serves and _examined_otherwise(new, old)):
+        release = self._stable(new)
+        serving = baseline_variant(new).name if release is None else release.variant
+        if name in (DEFAULT, serving) and _examined_otherwise(new, old):
+            return await self._evaluated(new, name, self._since.commit, before)
+        known = {_side(old, before).digest, release.code if release and release.variant == name else ""}
+        if _side(new, name).digest in known:
             return VariantGate(name, before, "pass", "yes", before, (UNCHANGED,))
         return await self._evaluated(new, name, self._since.commit, before)
-
-    def _differs(self, new: Spec, old: Spec, name: str, before: str) -> bool:
-        now = _side(new, name).digest
-        return now != _side(old, before).digest
 
     async def _new(self, spec: Spec) -> VariantGate:
         """A contract that was not there: what it demands by itself is looked at, what it compares cannot be."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shiftright import datasets
 from shiftright import spec as specs
 from shiftright.core.counting import counted
@@ -9,6 +11,8 @@ from shiftright.core.spec import Spec
 from shiftright.store import Records
 
 OWNER = "owner"
+# Lines of ``loosened`` about what the contract's digest does not cover: a signature under it says nothing of them.
+_BEYOND = ("cases.", "owner.")
 
 
 def loosened(old: Spec, new: Spec) -> list[str]:
@@ -39,8 +43,10 @@ def measured_otherwise(old: Spec, new: Spec) -> list[str]:
     return [str(c) for c in specs.diff(old, new) if c.direction == "other" and c.where in names]
 
 
-def signed(records: Records, spec: Spec) -> str | None:
-    """Who signed this very contract as its owner; None while nobody has."""
+def signed(records: Records, spec: Spec, looser: Sequence[str]) -> str | None:
+    """Who signed this very contract as its owner; None while nobody has, or where more than the contract is looser."""
+    if any(line.startswith(_BEYOND) for line in looser):
+        return None
     releases = {
         record.digest: record.content["release"]["contract"]
         for record in records.releases.list(spec.feature)

@@ -64,7 +64,11 @@ def gate(settings: Settings, records: Records, feature: str, variant: str | None
         UsageError: for an unknown feature or variant.
         SpecError: when it cannot be loaded.
     """
-    now = standing(settings, records, feature, variant)
+    return gate_of(standing(settings, records, feature, variant), records)
+
+
+def gate_of(now: Standing, records: Records) -> Gate:
+    """The same of a variant whose standing is known."""
     kept = recorded(records, now.release)
     digest = "" if kept is None else kept.digest
     about = [record for record in records.releases.list(now.spec.feature) if record.digest == digest]

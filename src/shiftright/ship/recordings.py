@@ -48,7 +48,15 @@ async def record(
     Raises:
         UsageError: for a feature with sealed cases: their answers are written down nowhere.
     """
-    target = resolve(feature, settings.root, settings.home, variant=variant, baseline=before, base=base)
+    target = resolve(
+        feature,
+        settings.root,
+        settings.home,
+        variant=variant,
+        baseline=before,
+        base=base,
+        releases=records.releases,
+    )
     if target.gate.sealed:
         raise UsageError(
             f"the cases of {target.spec.feature} are sealed: what models answer to them is not recorded",
@@ -57,8 +65,8 @@ async def record(
     cache = recordings.Listening(records.model_cache)
     scoring = Scoring(target.spec, target.scorers, cache=cache)
     for case in _used(target, settings, records):
-        before = await _asked(target.baseline, case, cache, scoring, None) if target.baseline else None
-        await _asked(target.candidate, case, cache, scoring, before)
+        earlier = await _asked(target.baseline, case, cache, scoring, None) if target.baseline else None
+        await _asked(target.candidate, case, cache, scoring, earlier)
     path = settings.root / FOLDER / f"{target.spec.feature}.jsonl"
     known = {(c.key, c.repeat): c for c in (recordings.read(path) if path.exists() else ())}
     known |= {key: CachedCall(*key, body) for key, body in cache.heard.items()}
