@@ -47,11 +47,13 @@ bench: $(STAMP)-test  ## speed and memory, as ratios to a limit measured in the 
 	$(BIN)/python benchmarks/runner.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/assignment.py
 	$(BIN)/python benchmarks/decision_cost.py
 
-PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers prove-canary
+PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers prove-canary prove-rollout
 prove-error_rates prove-decision_cost: FLAGS := --replications 2000
 prove-canary: FLAGS := --replications 1000
+prove-rollout: FLAGS := --runs 6
 prove-peers: FLAGS := --venvs $(VENV)/peers
 
 prove: $(PROOFS)  ## the long proofs (2,000 replications, large data, peers), or prove-NAME; writes benchmarks/results

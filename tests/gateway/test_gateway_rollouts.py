@@ -32,15 +32,16 @@ ship: {steps: [50%, 100%], back_if_drop: 10 points, SHIP}
 """
 
 
-def answering() -> Play:
-    """Says which model was asked."""
+def answering(**instead: str) -> Play:
+    """Says which model was asked, or what is given for it."""
 
     async def play(got: Received, reader: object, writer: object) -> None:
         model = json.loads(got.body)["model"]
+        content = instead.get(model, f"ok {model}")
         said = {
             "id": "a",
             "model": model,
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": f"ok {model}"}}],
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": content}}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
         body = json.dumps(said).encode()
@@ -179,6 +180,25 @@ def test_other_code_than_the_release_was_frozen_with_serves_nobody(
     assert not site.records.rollouts.exposures(rollout.id)
 
 
+def test_code_edited_under_a_running_server_is_not_served_as_the_release(
+    serving: Callable[..., Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = serving()
+    spec = site.gateway.router.features["triage"]
+    digest = freeze(spec, "code", site.records)
+    site.records.releases.append("promote", "triage", digest, {"rollout": "o", "before": ""})
+    site.gateway.rollouts.exchange()
+    assert said(ask(site)) == "ok code"
+    code = (site.root / "triage.py").read_text()
+    for text, wanted in ((code.replace("ok code", "ok other"), "ok old"), (code, "ok code")):
+        (site.root / "triage.py").write_text(text)
+        until = time.monotonic() + 10
+        while said(ask(site)) != wanted:
+            assert time.monotonic() < until
+            threading.Event().wait(0.1)
+    assert "was frozen from other code" in caplog.text
+
+
 def test_in_the_shadow_requests_are_copied_and_answers_are_not(
     serving: Callable[..., Site], provider: Provider
 ) -> None:
@@ -207,3 +227,23 @@ def test_a_full_queue_drops_and_counts(serving: Callable[..., Site]) -> None:
     for _ in range(20_010):
         site.gateway.rollouts.add(row)
     assert site.gateway.rollouts.dropped >= 10
+
+
+def test_a_failed_request_counts_against_the_arm_that_had_it(
+    serving: Callable[..., Site], provider: Provider
+) -> None:
+    site = serving()
+    rollout = rolled_out(site, "new")
+    works = answering()
+
+    async def refused(got: Received, reader: object, writer: object) -> None:
+        if json.loads(got.body)["model"] == "old":
+            await works(got, reader, writer)  # type: ignore[arg-type]
+        else:
+            writer.write(b"HTTP/1.1 400 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")  # type: ignore[attr-defined]
+
+    provider.plays = [refused]
+    for k in range(8):
+        ask(site, f"user-{k}")
+    rows = exposures(site, rollout, 8)
+    assert {(row.arm, row.failed) for row in rows} == {("canary", True), ("control", False)}

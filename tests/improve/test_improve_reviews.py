@@ -86,6 +86,19 @@ def test_the_contract_is_changed_on_one_line_and_nowhere_else(settings: Settings
     assert len(datasets.load(settings.root / "must.jsonl")) == 2
 
 
+def test_a_name_that_a_trace_brings_is_no_path(
+    settings: Settings, records: Records, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "spec.yaml").write_text((settings.root / "spec.yaml").read_text())
+    span = feature_span(1, TEXT, {"queue": "other"}, feature=str(other))
+    take(records, lambda _: (span,), Given(trace_id=trace_id(1), value=0))
+    (review,) = records.reviews.list(trace_id=trace_id(1)).data
+    with pytest.raises(UsageError, match="no feature"):
+        resolve(records, settings, review.id, "real", "ann", correction="card", consent="given")
+    assert [path.name for path in other.iterdir()] == ["spec.yaml"]
+
+
 @pytest.mark.parametrize(
     ("written", "becomes"),
     [

@@ -43,13 +43,13 @@ def test_every_trace_gets_cheap_scores_and_a_sample_the_others(watched: tuple[Li
     spans = [live.span() for _ in range(60)]
     assert intake.offer(spans)
     wait_for(lambda: monitor.scored == 60)
-    names = [[row.score.name for row in live.records.scores.of_trace(span.trace_id)] for span in spans]
-    for span, given in zip(spans, names, strict=True):
+    scored = [[row.score.name for row in live.records.scores.of_trace(span.trace_id)] for span in spans]
+    for span, given in zip(spans, scored, strict=True):
         assert given == (["json", "polite"] if drawn(span.trace_id, 0.5) else ["json"])
     found = rows(live)
     assert found["json", "never_fails"].verdict == "holds"
     assert found["json", "never_fails"].n == 60
-    assert found["polite", "at_least"].n == sum(len(each) == 2 for each in names)
+    assert found["polite", "at_least"].n == sum(len(each) == 2 for each in scored)
     assert found["speed", "p95_at_most"].estimate == 1.0
     assert found["cost", "mean_at_most"].estimate == pytest.approx(0.001, rel=0.01)
     right = found["right", "at_least"]
@@ -280,3 +280,30 @@ def test_the_share_of_each_rung_is_a_live_check(live: Live) -> None:
     finally:
         intake.close()
         monitor.close()
+
+
+def test_in_a_rollout_every_trace_gets_what_is_free_and_means_stay_those_of_the_drawn(
+    watched: tuple[Live, Intake, Monitor],
+) -> None:
+    live, intake, monitor = watched
+    spans = [live.span(attributes={names.URL_PATH: "/", names.ROLLOUT: "o-1"}) for _ in range(40)]
+    assert intake.offer(spans)
+    wait_for(lambda: monitor.scored == 40)
+    for span in spans:
+        given = live.records.scores.of_trace(span.trace_id)
+        assert [row.score.name for row in given] == ["json", "polite"]
+        assert given[1].author == ("" if drawn(span.trace_id, 0.5) else "rollout")
+    assert rows(live)["polite", "at_least"].n == sum(drawn(span.trace_id, 0.5) for span in spans)
+
+
+def test_a_shadow_copy_is_scored_and_is_no_traffic(watched: tuple[Live, Intake, Monitor]) -> None:
+    live, intake, monitor = watched
+    kept = {names.URL_PATH: "/", names.ROLLOUT: "o-1", names.SHADOW_OF: "triage", names.UNIT: "live"}
+    copy = live.span(feature="", attributes=kept)
+    assert intake.offer([copy])
+    wait_for(lambda: monitor.scored == 1)
+    given = live.records.scores.of_trace(copy.trace_id)
+    assert {row.score.name for row in given} == {"json", "polite"}
+    assert {(row.feature, row.author) for row in given} == {("triage", "shadow")}
+    found = rows(live)
+    assert found["json", "never_fails"].n == found["speed", "p95_at_most"].n == 0

@@ -6,10 +6,13 @@ import random
 import time
 from pathlib import Path
 
+from tests.ship.releasing import freeze
+
 from shiftright import spec as specs
 from shiftright.core.rollout import Rollout, assign, unit_id
 from shiftright.core.score import Score
 from shiftright.core.spec import Spec
+from shiftright.ship import rollouts
 from shiftright.ship.following import Clock
 from shiftright.ship.ticking import Ticker
 from shiftright.store import open_records
@@ -62,6 +65,10 @@ class Project:
 
     def ticker(self) -> Ticker:
         return Ticker(self.records, clock=self.told.clock)
+
+    def begin(self, variant: str = "new") -> Rollout:
+        """Roll out a variant that nobody has proven."""
+        return rollouts.begin(self.spec, freeze(self.spec, variant, self.records), self.records)
 
     def rollout(self) -> Rollout:
         return self.records.rollouts.list("triage")[0].rollout

@@ -24,7 +24,10 @@ from tests.ship.shipping_project import Project
 
 from shiftright import spec as specs
 from shiftright.core.rollout import Guarded, Plan, Rollout
+from shiftright.settings import Settings
 from shiftright.ship import rollouts
+from shiftright.ship.releasing import release
+from shiftright.ship.starting import start
 from shiftright.ship.ticking import Ticker
 from shiftright.store import open_records
 from shiftright.store.rows import ExposureRow
@@ -114,6 +117,7 @@ def provider() -> Iterator[Provider]:
 
 @contextmanager
 def server(folder: Path, home: Path, url: str, provider: Provider) -> Iterator[str]:
+    home.mkdir(exist_ok=True)
     environment = {
         "SHIFTRIGHT_HOME": str(home),
         "SHIFTRIGHT_RECORDS_URL": url,
@@ -126,7 +130,9 @@ def server(folder: Path, home: Path, url: str, provider: Provider) -> Iterator[s
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())["url"]
+        line = process.stdout.readline()
+        assert line.endswith("}\n"), line + process.stdout.read()
+        yield json.loads(line)["url"]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -169,3 +175,52 @@ def test_every_server_follows_within_two_seconds(tmp_path: Path, provider: Provi
             threading.Event().wait(0.05)
         assert [record.kind for record in records.releases.list()][-1] == "back"
         assert records.incidents.list()[0].title == "taken back by a person"
+
+
+LIVE = """\
+feature: triage
+cases: cases.jsonl
+variants:
+  old: {model: "openai:old"}
+  good: {model: "openai:good"}
+  bad: {model: "openai:bad"}
+baseline: old
+checks:
+  json: {score: regex, pattern: "^ok", at_least: 50%}
+ship: {steps: [50%, 100%], back_if_drop: 50 points, outcome_after: 1 s}
+"""
+
+
+@pytest.mark.parametrize(("canary", "end"), [("bad", "back"), ("good", "promoted")])
+def test_a_bad_canary_goes_back_and_a_good_one_is_promoted_by_the_server(
+    tmp_path: Path, provider: Provider, canary: str, end: str
+) -> None:
+    (tmp_path / "spec.yaml").write_text(LIVE, encoding="utf-8")
+    (tmp_path / "cases.jsonl").write_text('{"input": "a"}\n', encoding="utf-8")
+    provider.plays = [answering(bad="no")]
+    (tmp_path / ".shiftright").mkdir()
+    settings = Settings.load(tmp_path, env={})
+    with (
+        open_records(settings.records_url) as records,
+        server(tmp_path, settings.home, settings.records_url, provider) as url,
+        httpx.Client(timeout=10) as client,
+    ):
+        released = release(settings, records, "triage", canary)
+        _, rollout = start(settings, records, "triage", canary, override="a test", by="Ada")
+        assert rollout is not None
+        assert rollout.candidate == released.record.digest
+        until = time.monotonic() + 60
+        while records.rollouts.unsettled():
+            assert time.monotonic() < until, records.rollouts.list()
+            body = {"model": "triage", "messages": [{"role": "user", "content": "hello"}]}
+            for _ in range(10):
+                user = {"x-user-id": os.urandom(8).hex()}
+                assert client.post(f"{url}/v1/chat/completions", json=body, headers=user).status_code == 200
+        ended = records.rollouts.get(rollout.id).rollout
+        assert (ended.state, records.releases.stable("triage") is None) == (end, end == "back")
+        wanted = "ok good" if end == "promoted" else "ok old"
+        assert seen_by_all([url], wanted) < 2.0
+        reviews = records.reviews.list(kind="violation").data
+        assert bool(reviews) == (end == "back")
+        for review in reviews:
+            assert (review.subject["input"], review.subject["output"]) == ("hello", "no")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -331,3 +332,37 @@ def test_counts_are_limited_and_their_sums_are_numbers(store: DuckDBTelemetry) -
         cursor.execute(f"UPDATE spans SET input_tokens = {2**63 - 1}")
     assert store.traces(TraceFilter()).data[0].input_tokens == 2**63 - 1
     assert [store.rollups(by=by)[0].input_tokens for by in ("", "model")] == [2**63 - 1] * 2
+
+
+@pytest.mark.parametrize("end", [0, NOW - 3_000_000])
+def test_a_span_that_ends_before_it_begins_is_found(store: DuckDBTelemetry, end: int) -> None:
+    store.append([span(0, start_ns=NOW, end_ns=end), span(0, 1, 0, start_ns=NOW + 5, end_ns=0)])
+    assert len(store.trace(f"{1:032x}")) == 2
+    assert ids(store) == [f"{1:032x}"]
+
+
+def test_a_clock_that_is_ahead_hides_nobody_elses_text(store: DuckDBTelemetry) -> None:
+    now = time.time_ns()
+    store.append([span(0, start_ns=now - HOUR, input="where is my card")])
+    store.append([span(1, start_ns=now + 75 * 365 * 24 * HOUR, input="where is my card")])
+    assert len(ids(store, text="my card")) == 2
+
+
+def test_what_traces_are_listed_by_is_short(store: DuckDBTelemetry) -> None:
+    long = "x" * 100_000
+    store.append([span(0, name=long, user=long, session=long, model=long, feature=long, service=long)])
+    store.append([span(0, 1, 0, name=long, model=long)])
+    (row,) = store.traces().data
+    (kept, _) = store.trace(row.trace_id)
+    for text in (
+        kept.name,
+        kept.user,
+        kept.session,
+        kept.model,
+        kept.feature,
+        kept.service,
+        row.name,
+        row.user,
+    ):
+        assert len(text) == 256
+        assert text.endswith("x…")

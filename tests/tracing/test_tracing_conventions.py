@@ -298,3 +298,12 @@ def test_a_client_answered_by_a_feature_repeats_the_calls_in_it() -> None:
     for batch in ([feature, inner], [client]):
         repeats.settle(batch)
     assert tokens([inner, feature, client]) == [10, 0, 0]
+
+
+def test_a_call_that_comes_after_the_span_around_it_is_not_counted_again() -> None:
+    repeats = Repeats()
+    wrapper, inner, apart = call(1, 1, None, 10), call(1, 2, 1, 10), call(1, 4, 3, 7)
+    tool = call(1, 3, 1, 0, operation="tool")
+    for batch in ([wrapper], [inner], [tool, apart]):
+        repeats.settle(batch)
+    assert tokens([wrapper, inner, apart]) == [10, 0, 7]

@@ -193,3 +193,19 @@ def _real() -> bytes:
 
 
 _REQUESTS = [encode_traces(decode_traces(_real(), JSON)), _real()]
+
+
+def test_a_stream_of_several_members_is_read_whole() -> None:
+    first, second = (encode_traces([_row(number)]) for number in (1, 2))
+    found = decode_traces(gzip.compress(first) + gzip.compress(second), PROTOBUF, "gzip")
+    assert [span.span_id for span in found] == [f"{number:016x}" for number in (1, 2)]
+    with pytest.raises(UsageError, match="cut short"):
+        decode_traces(gzip.compress(first) + gzip.compress(second)[:-9], PROTOBUF, "gzip")
+    with pytest.raises(UsageError, match="not gzip"):
+        decode_traces(gzip.compress(first) + b"and more", PROTOBUF, "gzip")
+
+
+def _row(number: int) -> SpanRow:
+    return SpanRow(
+        trace_id=f"{number:032x}", span_id=f"{number:016x}", name="chat", start_ns=number, end_ns=number + 1
+    )

@@ -5,6 +5,7 @@ import re
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -256,3 +257,21 @@ def test_a_kind_there_is_not_is_told_with_its_line(tmp_path, kinds: str) -> None
     with pytest.raises(SpecError, match=r"there is no kind '(street|5)'") as caught:
         kinds_of_project(tmp_path)
     assert caught.value.line == 2
+
+
+def test_secrets_and_numbers_are_no_names_either() -> None:
+    told = Redaction(["phone"], key=b"k" * 32)
+    row = SpanRow(
+        trace_id="1" * 32, span_id="1" * 16, name="chat", start_ns=1, end_ns=2, user="+49 170 1234567",
+        session="sk-proj-ABCDEFGHIJKLMNOPQRSTUVWX", model="sk-proj-ABCDEFGHIJKLMNOPQRSTUVWX",
+    )  # fmt: skip
+    again = msgspec.structs.replace(row)
+    told.prepare([row])
+    assert row.user.startswith("[name:")
+    assert row.session.startswith("[name:")
+    assert row.user != row.session
+    assert "ABCDEF" not in row.model
+    told.prepare([again])
+    assert (again.user, again.session) == (row.user, row.session), "still told apart and found again"
+    told.prepare([again])
+    assert again.user == row.user

@@ -45,6 +45,13 @@ def mcp() -> int:
     return _output.PASS
 
 
+def _contract(app: App, feature: str) -> str:
+    """The path of the project's contract of this name: an agent names features, not files anywhere."""
+    from shiftright import spec as specs
+
+    return str(specs.named(feature, app.settings.root))
+
+
 def _reading(server: MCPServer[Any], app: App) -> None:
     @server.tool(structured_output=False)
     def next() -> str:
@@ -119,7 +126,7 @@ def _trying(server: MCPServer[Any], app: App) -> None:
         from shiftright.evals.dev import run_on_dev
 
         with _quiet():
-            run = await run_on_dev(feature, app.settings, app.records, variant=variant)
+            run = await run_on_dev(_contract(app, feature), app.settings, app.records, variant=variant)
         wrong = [case for case in run.cases if not case.passed]
         return _told(
             {
@@ -140,8 +147,8 @@ def _trying(server: MCPServer[Any], app: App) -> None:
         from shiftright.stats import mean_interval
 
         with _quiet():
-            before = await run_on_dev(feature, app.settings, app.records, variant=old)
-            after = await run_on_dev(feature, app.settings, app.records, variant=new)
+            before = await run_on_dev(_contract(app, feature), app.settings, app.records, variant=old)
+            after = await run_on_dev(_contract(app, feature), app.settings, app.records, variant=new)
         moved: dict[str, Any] = {}
         broke, fixed = [], []
         pairs = list(zip(before.cases, after.cases, strict=True))

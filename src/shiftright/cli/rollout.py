@@ -39,7 +39,7 @@ def rollout(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it is taken back.")] = "",
     json: Json = False,
 ) -> int:
-    """Roll a release out step by step, see where it stands, take it back."""
+    """Roll a release out in steps, or take it back."""
     from shiftright.app import App
 
     if (start is not None) + back + status > 1:
@@ -164,6 +164,8 @@ def _say(told: dict[str, Any]) -> None:
     _output.say(f"  since {time.strftime(_SHOWN, time.localtime(told['started_at']))}")
     if told["reason"]:
         _output.say(f"  {told['reason']}" + (f" ({told['by']})" if told["by"] else ""))
+    for passed in told["overrides"]:
+        _output.say(f"  overridden by {passed['by'] or 'somebody'}: {passed['reason'] or '(erased)'}")
     known = told["evidence"]
     if known["units"] and told["state"] != "shadow":
         units = known["units"]

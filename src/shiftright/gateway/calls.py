@@ -23,14 +23,17 @@ _log = logging.getLogger("shiftright.gateway")
 _LONGEST_END_S = 1.0
 
 
+_Key = tuple[str, str, Path]
+
+
 class Calls:
     """A thread with an event loop; features are loaded on it once, and called on it."""
 
     def __init__(self, look_s: float = 2.0) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loaded: dict[tuple[str, str, Path], tuple[Spec, Any, str]] = {}
+        self._loaded: dict[_Key, tuple[Spec, Any, str]] = {}
         """With the digest of what it was loaded from: a prompt or code may change while the contract does not."""
-        self._stale: set[tuple[str, str, Path]] = set()
+        self._stale: set[_Key] = set()
         self._models: dict[tuple[str, str], Any] = {}
         self._open = AsyncExitStack()
         self._loading = asyncio.Lock()

@@ -15,6 +15,7 @@ import msgspec
 from shiftright.core.rollout import OPEN, Rollout, assign, unit_id
 from shiftright.core.spec import Spec
 from shiftright.errors import Error
+from shiftright.features import LoadedFeature, identity
 from shiftright.features.frozen import load_release
 from shiftright.gateway.routing import Route, Router
 from shiftright.gateway.spans import Assigned, Record
@@ -23,6 +24,7 @@ from shiftright.store.rows import ExposureRow
 
 _log = logging.getLogger("shiftright.gateway")
 _EVERY_S = 0.5
+_LOOK_EVERY_S = 2.0
 _LARGEST = 20_000
 
 
@@ -37,6 +39,15 @@ class Served(msgspec.Struct, frozen=True, gc=False):
     share: float = 0.0
 
 
+class _Loaded(msgspec.Struct, frozen=True, eq=False):
+    """A release as it is served: under which contract, and the digest of the code it was frozen with."""
+
+    spec: Spec
+    route: Route
+    feature: LoadedFeature
+    code: str
+
+
 class Rollouts:
     """Open rollouts and stable releases as this process serves them.
 
@@ -48,7 +59,9 @@ class Rollouts:
         self._router, self._records, self._home = router, records, home
         self._served: dict[str, Served] = {}
         self._known: object = None
-        self._routes: dict[tuple[str, str], tuple[Spec, Route]] = {}
+        self._routes: dict[tuple[str, str], _Loaded] = {}
+        self._looked_at = 0.0
+        self._missing = False
         self._stable: dict[str, str] = {}
         self._head: object = None
         self._waiting: deque[ExposureRow] = deque()
@@ -131,9 +144,11 @@ class Rollouts:
                 stable = ((name, self._records.releases.stable(name)) for name in contracts)
                 self._stable = {name: digest for name, digest in stable if digest is not None}
                 self._head = head
-            known = head, [(each.id, each.state, each.step) for each in unsettled]
+            self._drop_changed()
+            known = head, [(each.id, each.state, each.step) for each in unsettled], set(self._routes)
             if known == self._known:
                 return
+            self._missing = False
             serving = dict(self._stable)
             open_ones: dict[str, Rollout] = {}
             for each in unsettled:
@@ -146,7 +161,7 @@ class Rollouts:
                 for name, digest in serving.items()
                 if name in contracts and (served := self._serve(contracts[name], digest, open_ones.get(name)))
             }
-            self._known = known
+            self._known = (*known[:2], set(self._routes))
 
     def _serve(self, spec: Spec, digest: str, rollout: Rollout | None) -> Served | None:
         """None: what the contract's baseline gives."""
@@ -164,17 +179,30 @@ class Rollouts:
         """A release's; None where this process cannot serve it, which is told once."""
         key = spec.feature, digest
         before = self._routes.get(key)
-        if before is not None and before[0] is spec:
-            return before[1]
+        if before is not None and before.spec is spec:
+            return before.route
         try:
-            loaded = load_release(self._records.releases.get(digest), spec, self._home)
+            release = self._records.releases.get(digest)
+            loaded = load_release(release, spec, self._home)
         except Error as error:
+            self._missing = True
             self._tell_once(digest, f"{spec.feature}: its contract's baseline is served instead: {error}")
             return None
         self._failing.pop(digest, None)
         route = self._router.of_feature(loaded.spec, loaded.variant)
-        self._routes[key] = spec, route
+        self._routes[key] = _Loaded(spec, route, loaded, release.code)
         return route
+
+    def _drop_changed(self) -> None:
+        """A release whose code was edited under a running server is none any more: another code has its digest."""
+        if time.monotonic() - self._looked_at < _LOOK_EVERY_S:
+            return
+        for key, each in list(self._routes.items()):
+            if identity.digest(each.feature) != each.code:
+                del self._routes[key]
+        if self._missing:
+            self._known = None  # what could not be served may be deployed by now
+        self._looked_at = time.monotonic()
 
     def _tell_once(self, name: str, message: str) -> None:
         if self._failing.get(name) != message:

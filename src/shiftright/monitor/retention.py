@@ -32,8 +32,8 @@ _log = logging.getLogger("shiftright.telemetry")
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """``features``: seconds by feature. ``others_s``: seconds that every trace is kept at most, the longest that anyone
-    asks for; None: no such limit."""
+    """``features``: seconds by feature. ``others_s``: seconds that a trace of none of them is kept; None: no such
+    limit."""
 
     features: Mapping[str, float] = {}
     others_s: float | None = None
@@ -59,8 +59,7 @@ def retention(root: Path) -> Retention:
         if (keep := spec.data.get("keep")) is not None:
             # of two contracts of one name, the shorter promise
             features[spec.feature] = min(keep, features.get(spec.feature, keep))
-    others = None if company is None else max((company, *features.values()))
-    return Retention(features, others, keep_bytes)
+    return Retention(features, company, keep_bytes)
 
 
 def prune(telemetry: TelemetryStore, kept: Retention, now_ns: int) -> int:
@@ -72,7 +71,9 @@ def prune(telemetry: TelemetryStore, kept: Retention, now_ns: int) -> int:
     for feature, keep_s in kept.features.items():
         forgotten += telemetry.prune(older_than_ns=now_ns - int(keep_s * 1e9), feature=feature)
     edge = None if kept.others_s is None else now_ns - int(kept.others_s * 1e9)
-    return forgotten + telemetry.prune(older_than_ns=edge, keep_bytes=kept.keep_bytes)
+    return forgotten + telemetry.prune(
+        older_than_ns=edge, but=tuple(kept.features), keep_bytes=kept.keep_bytes
+    )
 
 
 def prune_texts(records: Records, kept: Retention, now: float) -> Forgotten:
@@ -82,7 +83,7 @@ def prune_texts(records: Records, kept: Retention, now: float) -> Forgotten:
     for feature, keep_s in kept.features.items():
         forgotten += records.texts.forget_before(now - keep_s, feature)
     if kept.others_s is not None:
-        forgotten += records.texts.forget_before(now - kept.others_s)
+        forgotten += records.texts.forget_before(now - kept.others_s, but=tuple(kept.features))
     return forgotten
 
 

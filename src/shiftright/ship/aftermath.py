@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from typing import Any
 
-from shiftright.core.release import RecordKind
 from shiftright.core.rollout import Rollout
+from shiftright.ship.promotion import promote
 from shiftright.store import Records
 from shiftright.store.rows import FollowedRow, OutcomeRow
 from shiftright.tracing.exchange import Lookup, exchange
@@ -27,23 +27,18 @@ def settle(row: FollowedRow, records: Records, lookup: Lookup | None) -> None:
         StoreError: the records cannot be written now; settling again goes on from there.
     """
     rollout = row.rollout
-    kind: RecordKind = "promote" if rollout.state == "promoted" else "back"
-    body = {
-        "rollout": rollout.id,
-        "control": rollout.control,
-        "checks": row.evidence.get("checks", []),
-        "units": row.evidence.get("units", {}),
-    }
-    records.releases.append(
-        kind,
-        rollout.feature,
-        rollout.candidate,
-        body,
-        by=rollout.by,
-        reason=rollout.reason,
-        same=lambda record: record.content.get("rollout") == rollout.id,
-    )
-    if kind == "back":
+    if rollout.state == "promoted":
+        promote(records, rollout.feature, rollout.candidate, rollout=rollout.id, reason=rollout.reason)
+    else:
+        records.releases.append(
+            "back",
+            rollout.feature,
+            rollout.candidate,
+            {"rollout": rollout.id, "control": rollout.control},
+            by=rollout.by,
+            reason=rollout.reason,
+            same=lambda record: record.content.get("rollout") == rollout.id,
+        )
         _tell(row, records, lookup)
     records.rollouts.settle(rollout)
 

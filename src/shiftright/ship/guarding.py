@@ -61,7 +61,7 @@ def _guarded(spec: Spec) -> Iterator[Guarded]:
 def _margins(check: Check, back: float) -> tuple[float, float]:
     """What may be lost, and what sends it back. An absolute clause allows half of what sends it back."""
     drop = check.clause("max_drop")
-    margin = back / 2 if drop is None else min(drop.bound, 0.5)
+    margin = back / 2 if drop is None or not drop.bound else min(drop.bound, 0.5)
     return margin, back if back > margin else 2 * margin
 
 

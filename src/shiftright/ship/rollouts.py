@@ -12,6 +12,7 @@ from shiftright.core.rollout import OPEN, Plan, Rollout
 from shiftright.core.spec import Spec
 from shiftright.errors import UsageError
 from shiftright.ship.guarding import plan_of
+from shiftright.ship.promotion import overrides
 from shiftright.store import Records
 from shiftright.store.rows import FollowedRow
 
@@ -117,6 +118,10 @@ def described(row: FollowedRow, records: Records) -> dict[str, Any]:
         "unit": plan.unit,
         "alpha": plan.alpha,
         "shadow_requests": plan.shadow,
+        "overrides": [
+            msgspec.to_builtins(each)
+            for each in overrides(records.releases.list(rollout.feature), rollout.candidate)
+        ],
         "gives_up_in_s": max(plan.give_up_s - age, 0.0) if rollout.state in OPEN else None,
         "evidence": {
             key: known.get(key)

@@ -85,12 +85,14 @@ class Ticker:
         """One rollout's trouble must not hold up the others."""
         try:
             moved = self._one(rollout_id)
-        except Error as error:
+        except Exception as error:  # noqa: BLE001 - recorded, told once, and tried again with the next tick
             # what is in memory may be ahead of the log: it is read again
             self._following.pop(rollout_id, None)
-            if self.failures.get(rollout_id) != error.message:
-                _log.error("rollout %s could not be moved on: %s", rollout_id, error)
-            self.failures[rollout_id] = error.message
+            said = f"{type(error).__name__}: {error}"
+            if self.failures.get(rollout_id) != said:
+                known = isinstance(error, Error)
+                _log.error("rollout %s could not be moved on: %s", rollout_id, error, exc_info=not known)
+            self.failures[rollout_id] = said
             return False
         self.failures.pop(rollout_id, None)
         return moved

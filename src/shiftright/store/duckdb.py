@@ -156,13 +156,18 @@ class DuckDBTelemetry:
             )
 
     def prune(
-        self, *, older_than_ns: int | None = None, feature: str | None = None, keep_bytes: int | None = None
+        self,
+        *,
+        older_than_ns: int | None = None,
+        feature: str | None = None,
+        but: Sequence[str] = (),
+        keep_bytes: int | None = None,
     ) -> int:
         forgotten = 0
         if older_than_ns is not None and feature is not None:
             forgotten += self._forget(sql.OF_FEATURE_BEFORE, [older_than_ns, feature])
         elif older_than_ns is not None:
-            forgotten += self._forget(sql.BEFORE, [older_than_ns])
+            forgotten += self._forget(sql.OF_OTHERS_BEFORE, [older_than_ns, list(but)])
         while keep_bytes is not None and (used := self._used_bytes()) > keep_bytes:
             # What a share of the spans takes is not exact, so a little more goes, and the size is looked at again.
             share = min(1.0, 1 - _KEEP_RATIO * keep_bytes / used)

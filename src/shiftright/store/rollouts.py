@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from shiftright.core.rollout import OPEN, Plan, Rollout, State
+from shiftright.core.rollout import Plan, Rollout, State
 from shiftright.errors import UsageError
 from shiftright.store import schema
 from shiftright.store.codec import decode_ids, decode_json, decode_object, encode
@@ -46,7 +46,9 @@ class Rollouts:
             UsageError: one of this feature is open.
         """
         with self._database.write() as connection:
-            open_one = connection.execute(_whole.where(_of(rollout.feature), _table.state.in_(OPEN))).first()
+            open_one = connection.execute(
+                _whole.where(_of(rollout.feature), _table.ended_at.is_(None))
+            ).first()
             if open_one is not None:
                 raise UsageError(
                     f"a rollout of {rollout.feature} is open already: {open_one.id}, {open_one.state}",
@@ -107,6 +109,13 @@ class Rollouts:
         mine = (_table.id == rollout.id) & (_table.state == rollout.state)
         with self._database.write() as connection:
             connection.execute(sa.update(schema.rollouts).where(mine).values(settled=True))
+
+    def erase_personal(self, name: str) -> int:
+        """Forget who ended a rollout and why, where that names this person; returns of how many."""
+        named = (_table.by == name) | _table.reason.contains(name, autoescape=True)
+        with self._database.write() as connection:
+            changed = sa.update(schema.rollouts).where(named, _table.by != "").values(by="", reason="")
+            return int(connection.execute(changed).rowcount)
 
     def expose(self, rows: Sequence[ExposureRow]) -> None:
         """Requests that were part of a rollout, in one transaction."""

@@ -254,7 +254,15 @@ rollouts = sa.Table(
     # is everything done that follows from its end: the chain's record, the incident, the reviews?
     sa.Column("settled", sa.Boolean, nullable=False),
     sa.Index("rollouts_feature", "feature", "id"),
-    sa.Index("rollouts_state", "state"),
+    sa.Index("rollouts_settled", "settled", "id"),
+    # one at a time: two that are begun at once must not both be
+    sa.Index(
+        "rollouts_open",
+        "feature",
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    ),
 )
 
 # A live request that was part of a rollout.

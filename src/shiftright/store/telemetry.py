@@ -71,10 +71,15 @@ class TelemetryStore(Protocol):
         ...
 
     def prune(
-        self, *, older_than_ns: int | None = None, feature: str | None = None, keep_bytes: int | None = None
+        self,
+        *,
+        older_than_ns: int | None = None,
+        feature: str | None = None,
+        but: Sequence[str] = (),
+        keep_bytes: int | None = None,
     ) -> int:
-        """Forget traces in which nothing has begun since ``older_than_ns`` (of one feature, where it is named), then
-        the oldest ones until ``keep_bytes`` are enough; returns how many spans."""
+        """Forget traces in which nothing has begun since ``older_than_ns`` (of one feature where it is named, else of
+        all ``but`` some), then the oldest ones until ``keep_bytes`` are enough; returns how many spans."""
         ...
 
     def traces_of(self, what: Erasable, name: str) -> tuple[str, ...]:

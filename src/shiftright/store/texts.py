@@ -7,7 +7,7 @@ them. What was decided stays: values, choices, names of cases, who reviewed and 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -48,8 +48,11 @@ class Texts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def forget_before(self, before: float, feature: str | None = None) -> Forgotten:
-        """Of feedback, reviews and scores of traffic made before (seconds since 1970), of one feature where named.
+    def forget_before(
+        self, before: float, feature: str | None = None, *, but: Sequence[str] = ()
+    ) -> Forgotten:
+        """Of feedback, reviews and scores of traffic made before (seconds since 1970), of one feature where named, else
+        of all ``but`` some.
 
         Reviews of cases of runs are about cases in files, incidents about figures: they stay.
         """
@@ -58,11 +61,18 @@ class Texts:
             (_reviews.created_at < before) & ((_reviews.trace_id != "") | (_reviews.kind == "preference")),
             _scores.created_at < before,
         )
+        columns = (_feedback.feature, _reviews.feature, _scores.feature)
         if feature is not None:
             of = (
-                of[0] & (_feedback.feature == feature),
-                of[1] & (_reviews.feature == feature),
-                of[2] & (_scores.feature == feature),
+                of[0] & (columns[0] == feature),
+                of[1] & (columns[1] == feature),
+                of[2] & (columns[2] == feature),
+            )
+        elif but:
+            of = (
+                of[0] & columns[0].not_in(but),
+                of[1] & columns[1].not_in(but),
+                of[2] & columns[2].not_in(but),
             )
         return self._forget(*of)
 

@@ -45,7 +45,12 @@ class UnopenedTelemetry:
         self._refuse()
 
     def prune(
-        self, *, older_than_ns: int | None = None, feature: str | None = None, keep_bytes: int | None = None
+        self,
+        *,
+        older_than_ns: int | None = None,
+        feature: str | None = None,
+        but: Sequence[str] = (),
+        keep_bytes: int | None = None,
     ) -> int:
         return 0
 

@@ -73,6 +73,7 @@ class Repeats:
     def __init__(self, largest: int = 50_000) -> None:
         self._responses: _Memory[str] = _Memory(largest)
         self._around: _Memory[str] = _Memory(largest)
+        self._counted: _Memory[str] = _Memory(largest)
         self._passed: _Memory[_Passed] = _Memory(largest)
 
     def settle(self, spans: Sequence[SpanRow]) -> None:
@@ -100,8 +101,11 @@ class Repeats:
             inner = self._around.get(span.trace_id, span.span_id)
             if inner is not None and inner != span.span_id:
                 _clear(span, inner)
+            elif outer := self._counted_around(span, here):
+                _clear(span, outer)
             else:
                 self._mark_around(span, span.span_id, here)
+                self._counted.keep(span.span_id, span.trace_id, span.span_id)
         for span in spans:
             if span.cost_usd is None and not _has_usage(span):
                 # A wrapper that states no usage would make the whole trace's cost unknown.
@@ -144,6 +148,20 @@ class Repeats:
             if parent is None or parent.operation in _BOUNDARIES:
                 return
             above = parent.parent_span_id
+
+    def _counted_around(self, span: SpanRow, here: dict[Key, SpanRow]) -> str | None:
+        """A span around this one, up to the next boundary, that came earlier with the usage of the same call."""
+        above = span.parent_span_id
+        for _ in range(64):
+            if not above:
+                return None
+            if (teller := self._counted.get(span.trace_id, above)) is not None:
+                return teller
+            parent = here.get((span.trace_id, above))
+            if parent is None or parent.operation in _BOUNDARIES:
+                return None
+            above = parent.parent_span_id
+        return None
 
 
 def _trust(span: SpanRow) -> tuple[bool, int, int]:

@@ -54,7 +54,11 @@ def _rollouts() -> None:
         sa.Column("settled", sa.Boolean, nullable=False),
     )
     op.create_index("rollouts_feature", "rollouts", ["feature", "id"])
-    op.create_index("rollouts_state", "rollouts", ["state"])
+    op.create_index("rollouts_settled", "rollouts", ["settled", "id"])
+    still = sa.text("ended_at IS NULL")
+    op.create_index(
+        "rollouts_open", "rollouts", ["feature"], unique=True, sqlite_where=still, postgresql_where=still
+    )
     op.create_table(
         "exposures",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
