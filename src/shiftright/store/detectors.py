@@ -47,9 +47,9 @@ class Detectors:
         with self._database.write() as connection:
             if before is None:
                 first = self._database.dialect.insert(schema.detectors).on_conflict_do_nothing()
-                done = connection.execute(first.values(feature=feature, check=check, **values))
-            else:
-                mine = (_table.feature == feature) & (_table.check == check) & (_table.seen == before.seen)
-                mine &= _table.updated_at == before.updated_at
-                done = connection.execute(sa.update(schema.detectors).where(mine).values(values))
-            return bool(done.rowcount == 1)
+                fresh = first.values(feature=feature, check=check, **values).returning(_table.seen)
+                return connection.execute(fresh).first() is not None
+            mine = (_table.feature == feature) & (_table.check == check) & (_table.seen == before.seen)
+            mine &= _table.updated_at == before.updated_at
+            changed = sa.update(schema.detectors).where(mine).values(values).returning(_table.seen)
+            return connection.execute(changed).first() is not None
