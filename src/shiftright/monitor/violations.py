@@ -68,7 +68,8 @@ def ask(
         return
     for trace_id in traces:
         shown = exchange(telemetry.trace(trace_id))
-        if shown is None:
+        # who looks at it for another reason sees the same
+        if shown is None or records.reviews.list("open", trace_id=trace_id, limit=1).data:
             continue
         subject = shown.subject() | {"check": name, "reason": reason}
         records.reviews.open("violation", subject, feature=spec.feature, trace_id=trace_id)
@@ -129,5 +130,7 @@ def worst(
     else:
         scored = records.scores.window(feature, check.name, since=since, source="scorer")
         judged = [(found.score.value, found.trace_id) for found in scored if found.score.value is not None]
-    judged.sort(reverse=clause.kind == "at_most")
+    # those without fault show nothing
+    less = clause.kind == "at_most"
+    judged = sorted((each for each in judged if (each[0] > 0.0 if less else each[0] < 1.0)), reverse=less)
     yield from dict.fromkeys(trace_id for _, trace_id in judged[:SHOWN])
