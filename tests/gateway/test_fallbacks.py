@@ -15,6 +15,8 @@ from tests.gateway.servers import Provider, Site, whole
 
 from shiftright import spec as specs
 from shiftright.errors import SpecError, UsageError
+from shiftright.gateway.rollouts import exposure
+from shiftright.gateway.spans import Assigned, Record, ids_of
 from shiftright.improve import reviews
 from shiftright.settings import Settings
 from shiftright.store.keys import Limits
@@ -162,6 +164,15 @@ def test_where_all_fail_the_first_failure_is_told(start: Callable[..., Site]) ->
     assert (status, got["error"]["code"]) == (500, "feature")
     status, _, got = ask(site, "/v1/features/triage?variant=rules", "bad and worse")
     assert status == 500, "a rung is not asked after itself"
+
+
+@pytest.mark.parametrize(("rung", "failed"), [("", False), ("rules", True), ("person:support", True)])
+def test_in_a_rollout_help_from_below_is_a_failure_of_the_arm(rung: str, failed: bool) -> None:
+    record = Record(ids_of(None, b"key"), time.time_ns(), "/v1/features/triage", "feature", rung=rung)
+    record.assigned = Assigned("o-1", "canary", 0.5, "unit", time.monotonic())
+    row = exposure(record)
+    assert row is not None
+    assert row.failed is failed
 
 
 MODEL = """\

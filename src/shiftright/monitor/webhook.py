@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pyreqwest.client import SyncClient
 
 _TIMEOUT_S = 10.0
-_LONGEST_LINE = 2_000
+_LONGEST_LINE = 500
+_LONGEST_BLOCK = 2_900  # Slack takes 3,000 characters
 _STANDARD = "whsec_"
 
 
@@ -57,7 +58,7 @@ class Slack:
 
     def notify(self, notice: Notice) -> None:
         lines = (f"*{_plain(notice.title)}*", *map(_plain, notice.lines), f"`{_plain(notice.see)}`")
-        text = "\n".join(lines)
+        text = "\n".join(lines)[:_LONGEST_BLOCK]
         block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
         _post(self._url, msgspec.json.encode({"text": text, "blocks": [block]}), {"webhook-id": notice.id})
 
