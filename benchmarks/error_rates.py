@@ -22,6 +22,7 @@ import numpy as np
 
 from decision_cost import differences, pass_rates
 from heading import header
+from shiftright.decisions.contract import last_asked_for_harm
 from shiftright.stats import (
     CAP_FACTOR,
     BoundaryTest,
@@ -146,8 +147,15 @@ def merge_red(task: tuple[int, float, int, int]) -> float:
     rng = np.random.default_rng(seed)
     red = 0
     for _ in range(replications):
-        test = BoundaryTest(bad=-0.03, good=0.0, low=-1.0, high=1.0, alpha=ALPHA, beta=FALSE_RED, cap=cases)
-        red += test.update(differences(cases, effect, rng)) == "block"
+        release, harm = (
+            BoundaryTest(bad=-0.03, good=0.0, low=-1.0, high=1.0, alpha=ALPHA, beta=beta, cap=cases)
+            for beta in (BETA, FALSE_RED)
+        )
+        xs = differences(cases, effect, rng)
+        # as a run: what has shipped is not asked for harm, what is blocked only for a while
+        decision = release.update(xs)
+        used = {"ship": release.n - 1, "block": last_asked_for_harm(release.n)}.get(str(decision), cases)
+        red += harm.update(xs[:used]) == "block"
     return red / replications
 
 

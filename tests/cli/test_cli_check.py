@@ -58,7 +58,7 @@ def test_one_case_is_said_in_the_singular(shiftright: Shiftright, project: Path)
     write(project, "  right: {score: exact, max_drop: 3 points}\n  latency: {p95_at_most: 2 s}\n")
     said = shiftright("check").out
     assert "1 gate case\n" in said
-    assert "your 1 case resolves" in said
+    assert "your 1 case is too few to tell anything; 3 points need about" in said
     assert "your 1 case is too few" in said
 
 
@@ -104,6 +104,46 @@ def test_code_that_is_not_there(shiftright: Shiftright, project: Path, run: str,
     found = shiftright("check")
     assert found.code == 3
     assert said in found.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("three", "code.py:1: code:three is no function"),
+        ("gone", "code.py:3: code:gone is deleted again"),
+        ("two", "code.py:4: code:two takes 'y' besides its input"),
+        ("none", "code.py:5: code:none takes no input"),
+        ("keyword", "code.py:6: code:keyword takes 'y' besides its input"),
+        ("context", None),
+        ("default", None),
+        ("rest", None),
+        ("late", None),
+        ("wrapped", None),
+    ],
+)
+def test_what_eval_would_refuse_is_refused_without_running_it(
+    shiftright: Shiftright, project: Path, name: str, said: str | None
+) -> None:
+    (project / "code.py").write_text(
+        "three = 3\n"
+        "def gone(x): return x\n"
+        "del gone\n"
+        "def two(x, y): return x\n"
+        "def none(): return 1\n"
+        "def keyword(x, *, y): return x\n"
+        "def context(x, at: 'Context'): return x\n"
+        "def default(x, y=1, *, z=2): return x\n"
+        "def rest(*x, **y): return x\n"
+        "late = None\n"
+        "def late(x): return x\n"
+        "@three\n"
+        "def wrapped(x, y): return x\n"
+        "raise SystemExit('this ran')\n"
+    )
+    (project / "spec.yaml").write_text(SPEC.replace("code:f", f"code:{name}"))
+    found = shiftright("check")
+    assert found.code == (0 if said is None else 3)
+    assert (said or "") in found.err
 
 
 @pytest.mark.parametrize(

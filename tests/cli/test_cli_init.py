@@ -14,6 +14,13 @@ import pytest
 Shiftright = Callable[..., Any]
 
 
+def test_nothing_is_written_outside_of_the_project(shiftright: Shiftright, tmp_path: Path) -> None:
+    found = shiftright("init", "../evil")
+    assert found.code == 3
+    assert "outside of the project" in found.err
+    assert not (tmp_path.parent / "evil").exists()
+
+
 def test_what_init_writes_checks_runs_and_decides(shiftright: Shiftright, tmp_path: Path) -> None:
     assert shiftright("init").code == 0
     checked = shiftright("check", "--json").json["features"]

@@ -100,6 +100,21 @@ def test_plan_measures_and_says_what_it_takes(shiftright: Shiftright) -> None:
     assert (row[2], row[3], row[-1]) == ("–", needed, "–")
 
 
+def test_the_first_plan_needs_no_variant_and_says_what_it_costs(
+    shiftright: Shiftright, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shiftright("init")
+    spec = tmp_path / "triage" / "spec.yaml"
+    first = shiftright("plan", "triage")
+    assert (first.code, "paid calls" in first.err) == (0, False)
+    paid = "model: gpt-x, base_url: 'http://127.0.0.1:9/v1', prompt: prompts/ask.md"
+    text = spec.read_text().replace("model: local:smollm2-135m, prompt: prompts/ask.md", f"{paid}, PRICE")
+    spec.write_text(text.replace("PRICE", "price: {input: 10 USD/M, output: 30 USD/M}"))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    found = shiftright("plan", "triage", "--baseline", "model", "--max-calls", "0")
+    assert "for 0 calls of gpt-x" in found.err, found
+
+
 def test_the_expected_cost_is_said_before_paid_calls(
     shiftright: Shiftright, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

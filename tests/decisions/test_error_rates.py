@@ -13,7 +13,7 @@ from shiftright.core.case import Case
 from shiftright.core.spec import Clause, Spec
 from shiftright.decisions.contract import ContractTest, Frozen
 from shiftright.decisions.ledger import Book, Subject, open_decision
-from shiftright.decisions.order import unit_sizes
+from shiftright.decisions.order import Step, unit_sizes
 from shiftright.decisions.units import CaseScores
 from shiftright.evals.freeze import freeze
 from shiftright.store.rows import ConsumedRow
@@ -81,7 +81,8 @@ def test_large_groups_that_are_added_do_not_ship_a_bad_candidate() -> None:
             )
             test = ContractTest(made, decision.frozen)
             used = []
-            for step in (*decision.order.done, *decision.order.rest):
+            singles_used = [Step(which, which.id, closes=True) for which in decision.order.done]
+            for step in (*singles_used, *decision.order.rest):
                 x = answers.setdefault(step.unit, values.choices([-1.0, 0.0, 1.0], [0.35, 0.4, 0.25])[0])
                 mine, base = {"right": (float(x >= 0),)}, {"right": (float(x <= 0),)}
                 used.append((step.case, CaseScores(step.case.id, mine, base, step.unit, step.closes)))
@@ -91,7 +92,7 @@ def test_large_groups_that_are_added_do_not_ship_a_bad_candidate() -> None:
                 [(len(decision.order.done), units)] if decision.resumed else [],
             )
             rows = [
-                ConsumedRow("d", i, which.id, which.digest, one.candidate, one.baseline)
+                ConsumedRow("d", i, which.id, which.digest, one.candidate, one.baseline, one.closes)
                 for i, (which, one) in enumerate(used)
             ]
             verdict = test.verdict()

@@ -9,10 +9,10 @@ from contracts import case, check, scores, spec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftright.core.case import Case
+from shiftright.core.case import Case, digest_of
 from shiftright.core.spec import Clause
 from shiftright.core.verdict import Verdict
-from shiftright.decisions.contract import Frozen
+from shiftright.decisions.contract import Estimand, Frozen
 from shiftright.decisions.ledger import Book, Decision, Subject, open_decision
 from shiftright.decisions.lock import BaselineScore, Lock, LockedDecision, Stable
 from shiftright.decisions.order import arrange
@@ -61,9 +61,7 @@ def test_the_same_question_continues_where_it_stopped() -> None:
     again = opened(CASES, book_of(first, 10))
     assert again.resumed
     assert again.row.id == first.row.id
-    assert [s.case.id for s in (*again.order.done, *again.order.rest)] == [
-        s.case.id for s in first.order.rest
-    ]
+    assert [*again.order.done, *(s.case for s in again.order.rest)] == [s.case for s in first.order.rest]
 
 
 def test_a_decided_question_gives_its_verdict_whatever_is_added() -> None:
@@ -77,7 +75,7 @@ def test_added_cases_append_and_consumed_ones_keep_their_place() -> None:
     first = opened(CASES, Book())
     more = [case(f"new{i}") for i in range(20)] + CASES
     again = opened(more, book_of(first, 10))
-    assert [s.case.id for s in again.order.done] == [s.case.id for s in first.order.rest[:10]]
+    assert [c.id for c in again.order.done] == [s.case.id for s in first.order.rest[:10]]
     assert len(again.order.rest) == 60
 
 
@@ -88,6 +86,43 @@ def test_a_consumed_case_that_was_edited_is_another_question() -> None:
     assert again.verdict is None
     assert not again.resumed
     assert again.about.earlier == 1
+
+
+def renamed(cases: list[Case], number: int = 0) -> list[Case]:
+    """Other ids and names of groups, in another order of the file."""
+    return [
+        msgspec.structs.replace(c, id=digest_of(number, c.id), group=c.group and f"h{number}{c.group}")
+        for c in reversed(cases)
+    ]
+
+
+@pytest.mark.parametrize("estimand", ["population", "suite"])
+@pytest.mark.parametrize("verdict", [None, Verdict("fail", "no")])
+def test_a_renamed_case_is_the_same_case(estimand: Estimand, verdict: Verdict | None) -> None:
+    subject = msgspec.structs.replace(SUBJECT, estimand=estimand)
+    first = opened(CASES, Book(), subject)
+    book = book_of(first, 10, verdict)
+    for number in range(3):
+        again = opened(renamed(CASES, number), book, subject)
+        assert (again.row.id, again.verdict, again.about.earlier) == (first.row.id, verdict, 0)
+        order = [*again.order.done, *(s.case for s in again.order.rest)]
+        assert [c.digest for c in order] == [s.case.digest for s in first.order.rest]
+
+
+def test_harm_is_not_forgotten_when_cases_are_renamed() -> None:
+    refused = book_of(opened(CASES, Book()), 10, Verdict("fail", "no"))
+    newer = msgspec.structs.replace(SUBJECT, generation=1)
+    assert opened(renamed(CASES), refused, newer).about.refused is not None
+    other = msgspec.structs.replace(SUBJECT, candidate="other")
+    assert len(opened(renamed(CASES), refused, other).about.others) == 1
+
+
+def test_of_two_equal_cases_one_that_was_used_is_used_up() -> None:
+    twins = [case("x"), msgspec.structs.replace(case("x"), id="y")]
+    first = opened(twins, Book())
+    again = opened(renamed(twins), book_of(first, 1))
+    assert (again.resumed, len(again.order.done), len(again.order.rest)) == (True, 1, 1)
+    assert not opened(renamed(twins[:1]), book_of(first, 2)).resumed, "one of the two is gone"
 
 
 @pytest.mark.parametrize("field", ["clauses", "scorers", "candidate", "baseline"])
@@ -169,6 +204,31 @@ def test_an_open_decision_never_comes_back_beside_a_decided_one_of_its_number() 
         assert opened(CASES, both).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Verdict("fail", "no"), Verdict("fail", "yes")),
+        (Verdict("fail", "yes"), Verdict("pass", "yes")),
+        (Verdict("inconclusive", "yes"), Verdict("pass", "yes")),
+        (Verdict("inconclusive", "yes"), None),
+    ],
+)
+def test_of_two_branches_decisions_the_worse_holds(one: Verdict, other: Verdict | None) -> None:
+    ours, theirs = (opened(CASES, Book()) for _ in range(2))
+    theirs = msgspec.structs.replace(theirs, row=msgspec.structs.replace(theirs.row, id="d-z"))
+    rows = (*book_of(ours, 10, one).rows, *book_of(theirs, 20, other).rows)
+    for book in (Book(rows), Book(rows[::-1])):
+        assert opened(CASES, book).row.id == ours.row.id
+
+
+def test_of_two_open_decisions_the_further_goes_on() -> None:
+    ours, theirs = (opened(CASES, Book()) for _ in range(2))
+    theirs = msgspec.structs.replace(theirs, row=msgspec.structs.replace(theirs.row, id="d-z"))
+    rows = (*book_of(ours, 20).rows, *book_of(theirs, 10).rows)
+    for book in (Book(rows), Book(rows[::-1])):
+        assert opened(CASES, book).row.id == ours.row.id
+
+
 def test_harm_to_the_population_is_harm_in_suite_mode_and_not_the_other_way_round() -> None:
     suite = msgspec.structs.replace(SUBJECT, estimand="suite")
     refused = book_of(opened(CASES, Book()), 10, Verdict("fail", "no"))
@@ -191,11 +251,19 @@ def test_order_keeps_groups_together_and_closes_each_once(seed: int, groups: lis
     closed = [s.unit for s in steps if s.closes]
     assert len(closed) == len(set(closed)) == len({s.unit for s in steps})
     assert arrange(list(reversed(cases)), seed=seed).rest == steps
+    others = arrange(renamed(cases), seed=seed).rest
+    assert [(s.case.digest, s.closes) for s in others] == [(s.case.digest, s.closes) for s in steps]
+
+
+def test_large_groups_do_not_come_first() -> None:
+    cases = [case(f"c{i}", group="large" if i < 30 else None) for i in range(60)]
+    places = [next(i for i, s in enumerate(arrange(cases, seed=k).rest) if s.case.group) for k in range(400)]
+    assert 12 < sum(places) / 400 < 18, "15 of the 30 others before it on average"
 
 
 def test_a_case_that_joins_a_consumed_group_is_left_out() -> None:
     cases = [case("a1", group="a"), case("b1", group="b"), case("a2", group="a")]
-    order = arrange(cases, seed=1, consumed=["a1"])
+    order = arrange(cases, seed=1, consumed=[ConsumedRow("d", 0, "a1", cases[0].digest)])
     assert order.skipped == ("a2",)
     assert [s.case.id for s in order.rest] == ["b1"]
 

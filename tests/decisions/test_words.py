@@ -79,3 +79,16 @@ def test_groups_are_counted_as_groups(seen: Units, said: str) -> None:
 def test_one_case_is_singular() -> None:
     plan = plan_clause(check("right", CLAUSES[2]), CLAUSES[2], confidence=CONFIDENCE, clauses=1, units=1)
     assert words.needs(plan, Units(1, 1)).startswith("your 1 case is too few to tell anything")
+
+
+def test_what_nobody_can_plan_for_is_not_counted_out() -> None:
+    clause = Clause("max_drop", 1e-11)
+    plan = plan_clause(check("right", clause), clause, confidence=CONFIDENCE, clauses=1, units=1500)
+    said = words.needs(plan, Units(1500, 1500))
+    assert said.endswith("; less than 0.1 points need more than 1,000,000, or widen the margin")
+
+
+def test_too_few_cases_resolve_nothing() -> None:
+    clause = Clause("at_least", 0.9)
+    plan = plan_clause(check("right", clause), clause, confidence=CONFIDENCE, clauses=1, units=2)
+    assert sentence(plan, Units(2, 2)).startswith("your 2 cases are too few to tell anything; ")

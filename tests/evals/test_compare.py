@@ -232,6 +232,7 @@ def test_files_that_group_cases_differently(
     assert (DIFFER in aa(grouped(rows, old), grouped(rows, new), replications=50).notes) is differ
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.sampled_from([None, "a", "b", "c"])] * 2), min_size=2, max_size=12))
 def test_what_always_holds_of_groups(groups: list[tuple[str | None, str | None]]) -> None:
     """Never finer than either file, and the order of the files does not matter."""

@@ -34,7 +34,7 @@ ACT = """
     seen.push(shown());
   };
   seen.push(shown());
-  set("change", "broke"); set("tag", "odd"); set("text", "hello 1"); set("text", "nowhere");
+  set("change", "broke"); set("tag", "odd"); set("text", "hello 2"); set("text", "nowhere");
   set("text", ""); set("tag", ""); set("change", "");
   document.title = "seen " + seen.join(",");
 });</script></body>
@@ -64,7 +64,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[s
         "all": len(report.cases),
         "broke": len(broke),
         "odd": sum("odd" in case.tags for case in broke),
-        "text": sum("odd" in case.tags and "hello 1" in case.value for case in broke),
+        "text": sum("odd" in case.tags and "hello 2" in case.value for case in broke),
     }
     text = to_html(report)
     (folder / "plain.html").write_text(text)

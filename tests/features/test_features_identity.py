@@ -49,7 +49,7 @@ FILES = {
     "sub/code.py": "S = 1\n",
     ".hidden/code.py": "S = 1\n",
 }
-CODE = {"feature.py", "helper.py", "late.py", "words.txt", "other.py", "script.sh"}
+CODE = {"feature.py", "helper.py", "late.py", "words.txt", "script.sh"}
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -74,7 +74,7 @@ def digest(root: Path, variant: str) -> str:
         ("zero", CODE | {"prompts/zero.md", "index.json"}),
         ("few", CODE | {"prompts/few.md"}),
         ("rules", CODE),
-        ("program", CODE - {"words.txt"}),
+        ("program", CODE - {"words.txt"} | {"other.py"}),
     ],
 )
 def test_a_digest_covers_code_and_named_files_and_nothing_else(
@@ -119,6 +119,45 @@ def test_a_file_that_the_code_only_writes_is_no_part_of_it(project: Path, code: 
     before = digest(project, "zero")
     (project / "seen.txt").write_text("b")
     assert (digest(project, "zero") != before) is counts
+
+
+@pytest.mark.parametrize(
+    ("code", "counts"),
+    [
+        ("import json, re\ndef run(x): return json.dumps(x)", False),
+        ("from pathlib import Path\ndef run(x): return Path('words.txt').read_text()", False),
+        ("import helper\ndef run(x): return helper.H", False),
+        ("import os\ndef run(x): return os.environ['scratch']", True),
+        ("from importlib import import_module\ndef run(x): return import_module(x)", True),
+        ("import importlib.util\ndef run(x): return importlib.util.find_spec(x)", True),
+        ("def run(x): return __import__(x)", True),
+        ("def run(x): exec(open(x).read())", True),
+        ("from pathlib import Path\ndef run(x): return Path(x + '.py').read_text()", True),
+        ("from pathlib import Path\ndef run(x): return Path(__file__).with_name(x).read_text()", True),
+        ("import runpy\ndef run(x): runpy.run_path(x)", True),
+        ("import subprocess\ndef run(x): subprocess.run(['python', x])", True),
+        ("import asyncio\nasync def run(x): await asyncio.create_subprocess_exec('python', x)", True),
+        ("import os\ndef run(x): os.system(x)", True),
+        ("import os\ndef run(x): return os.listdir(x)", True),
+        ("import pickle\ndef run(x): return pickle.loads(x)", True),
+        ("import sys\nsys.path.insert(0, 'sub')\ndef run(x): return x", True),
+        ("import msgspec\ndef run(x): return msgspec.json.encode(x)", True),
+    ],
+)
+def test_a_file_that_the_code_cannot_reach_is_no_part_of_it(project: Path, code: str, counts: bool) -> None:
+    (project / "feature.py").write_text(code + "\n")
+    before = digest(project, "zero")
+    (project / "scratch.py").touch()
+    assert digest(project, "zero") == before, "an empty file is nothing"
+    (project / "scratch.py").write_text("S = 1\n")
+    assert (digest(project, "zero") != before) is counts
+
+
+def test_a_helpers_reach_counts_too(project: Path) -> None:
+    (project / "helper.py").write_text("import runpy\ndef run(x): runpy.run_path(x)\n")
+    before = digest(project, "zero")
+    (project / "scratch.py").write_text("S = 1\n")
+    assert digest(project, "zero") != before
 
 
 def test_a_comment_is_no_other_feature(project: Path) -> None:

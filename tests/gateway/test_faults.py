@@ -160,7 +160,10 @@ def test_a_pause_that_cannot_be_waited_for_is_the_usual_one(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_provider_cannot_speak_for_this_server(site: Site, provider: Provider, stream: bool) -> None:
-    names = ("x-trace-id", "x-feedback-token", "set-cookie", "Access-Control-Allow-Origin")
+    names = (
+        "x-trace-id", "x-feedback-token", "set-cookie", "Access-Control-Allow-Origin", "Clear-Site-Data",
+        "Strict-Transport-Security", "Alt-Svc",
+    )  # fmt: skip
     theirs = "".join(f"{name}: theirs\r\n" for name in names)
     content_type = "text/event-stream" if stream else "application/json"
     provider.plays = [
@@ -170,6 +173,7 @@ def test_a_provider_cannot_speak_for_this_server(site: Site, provider: Provider,
     assert got.headers["x-kept"] == "yes"
     assert len(got.headers.get_list("x-trace-id")) == len(got.headers.get_list("x-feedback-token")) == 1
     assert "theirs" not in str(got.headers)
+    assert "clear-site-data" not in got.headers
     assert "access-control-allow-origin" not in got.headers
 
 

@@ -24,6 +24,7 @@ from shiftright.errors import StoreError
 from shiftright.gateway.ingest import take_in
 from shiftright.store.duckdb import DuckDBTelemetry
 from shiftright.store.intake import Intake
+from shiftright.store.keys import Limits
 from shiftright.store.spool import Spool
 from shiftright.tracing.handover import hand_over
 from shiftright.tracing.otlp import JSON, PROTOBUF, encode_traces
@@ -201,3 +202,23 @@ def kill_under_load(root: Path, first: int, seconds: float) -> int:
             sent += 50
         server.send_signal(signal.SIGKILL)
     return sent
+
+
+def test_a_key_speaks_of_its_own_features_only(start: Callable[..., Site]) -> None:
+    site = start(key="owner")
+    _, secret = site.records.keys.create("shop", Limits(features=("shop",)))
+    site.run(site.access.exchange())
+    spans = [span(0, feature="shop"), span(1, feature="bank"), span(2)]
+    status, _, answer = send(site.port, encode_traces(spans), authorization=f"Bearer {secret}")
+    told = ExportTraceServiceResponse.FromString(answer).partial_success
+    assert (status, told.rejected_spans) == (200, 1)
+    assert "'bank'" in told.error_message
+    assert {each.feature for each in site.spans(spans[0].trace_id)} == {"shop", ""}
+    assert send(site.port, encode_traces([span(9, feature="bank")]), authorization="Bearer owner")[2] == b""
+
+
+@pytest.mark.parametrize(("stated", "kept"), [(999_999.0, 999_999.0), (1e9, None), (1e300, None)])
+def test_a_cost_that_cannot_be_is_not_believed(site: Site, stated: float, kept: float | None) -> None:
+    call = span(0, operation="chat", model="m", input_tokens=1, cost_usd=stated)
+    assert send(site.port, encode_traces([call]))[0] == 200
+    assert site.spans(call.trace_id)[0].cost_usd == kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,30 @@ def test_equal_requests_get_the_kept_answer_when_asked_to(site: Site, provider: 
     assert len(provider.received) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("anthropic-beta", True),
+        ("openai-project", True),
+        ("openai-organization", True),
+        ("x-provider-mode", True),
+        ("authorization", True),
+        ("traceparent", False),
+        ("user-agent", False),
+        ("x-stainless-retry-count", False),
+    ],
+)
+def test_what_may_change_an_answer_is_part_of_what_is_kept(
+    start: Callable[..., Site], provider: Provider, name: str, others: bool
+) -> None:
+    site = start("providers: {open: {base_url: 'URL'}}")
+    provider.plays = [whole(ANSWER)]
+    for value in ("one", "two", "one"):
+        headers = {"x-shiftright-cache": "60", name: value}
+        httpx.post(site.url + "/v1/chat/completions", json=ASK | {"model": "open:m"}, headers=headers)
+    assert len(provider.received) == (2 if others else 1)
+
+
 def test_every_other_path_goes_to_the_control_plane(site: Site) -> None:
     got = httpx.get(site.url + "/any%20where?x=1")
     assert got.text == "/any where!"
@@ -152,3 +177,58 @@ def test_what_is_learnt_of_an_answer_that_has_gone_fails_no_request(
     span = site.spans(got.headers["x-trace-id"])[0]
     assert (got.status_code, span.attributes["http.response.status_code"], span.cost_usd) == (200, 200, None)
     assert span.error
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_goes_into_a_providers_cache_has_its_own_price(
+    site: Site, provider: Provider, stream: bool
+) -> None:
+    usage = {
+        "input_tokens": 1000,
+        "cache_creation_input_tokens": 8000,
+        "cache_read_input_tokens": 2000,
+        "output_tokens": 100,
+    }
+    message = {"id": "m", "type": "message", "model": "claude-sonnet-4-5", "content": [], "usage": usage}
+    events = [
+        {"type": "message_start", "message": message},
+        {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 100}},
+        {"type": "message_stop"},
+    ]
+    provider.plays = [
+        chunks(*(b"data: %b\n\n" % json.dumps(event).encode() for event in events))
+        if stream
+        else whole(json.dumps(message).encode())
+    ]
+    ask = {"model": "anthropic:claude-sonnet-4-5", "messages": [], "stream": stream}
+    got = httpx.post(site.url + "/v1/messages", json=ask)
+    (span,) = site.spans(got.headers["x-trace-id"])
+    assert (span.input_tokens, span.cached_tokens) == (11_000, 2000)
+    assert span.attributes["gen_ai.usage.cache_creation.input_tokens"] == 8000
+    costs = (1000 * 3 + 8000 * 3.75 + 2000 * 0.3 + 100 * 15) / 1e6
+    assert span.cost_usd == pytest.approx(costs)
+    assert site.access.spent("key:") == pytest.approx(costs)
+
+
+@pytest.mark.parametrize("error", [{"message": "upstream overloaded", "code": 502}, "upstream overloaded"])
+def test_an_error_with_status_200_is_an_error(site: Site, provider: Provider, error: Any) -> None:
+    said = json.dumps({"error": error}).encode()
+    provider.plays = [whole(said), whole(ANSWER)]
+    cached = {"x-shiftright-cache": "60"}
+    got = httpx.post(site.url + "/v1/chat/completions", json=ASK, headers=cached)
+    assert (got.status_code, got.content) == (200, said)
+    span = site.spans(got.headers["x-trace-id"])[0]
+    assert "upstream overloaded" in (span.error or "")
+    assert (span.model, span.cost_usd, site.access.spent("key:")) == ("gpt-5", 0.0, 0.0)
+    again = httpx.post(site.url + "/v1/chat/completions", json=ASK, headers=cached)
+    assert again.content == ANSWER
+    assert site.spans(again.headers["x-trace-id"])[0].error is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_is_asked_for_as_it_can_be_read(site: Site, provider: Provider, stream: bool) -> None:
+    provider.plays = [whole(ANSWER)]
+    ask = ASK | {"stream": stream}
+    for _ in range(2):  # through each of the two clients
+        httpx.post(site.url + "/v1/chat/completions", json=ask, headers={"accept-encoding": "gzip, br"})
+    assert [each.headers["accept-encoding"] for each in provider.received] == ["identity"] * 2

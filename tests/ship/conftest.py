@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from repositories import Repository
+from repositories import CALLS, Repository
 
 
 @pytest.fixture
@@ -16,4 +16,5 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         "SHIFTRIGHT_RECORDS_URL",
     ):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(CALLS, str(tmp_path / "work-calls"))
     return Repository.made(tmp_path / "work")

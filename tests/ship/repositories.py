@@ -27,8 +27,11 @@ checks:
   right: {score: exact, max_drop: 5 points}
 """
 
-# A prompt with "quickly" costs every third answer. Calls are counted beside the repository.
+# A prompt with "quickly" costs every third answer. Calls are counted beside the repository; the code does not say where:
+# the order of the cases, and so a close verdict, depends on the code.
+CALLS = "ECHO_CALLS"
 CODE = """\
+import os
 from pathlib import Path
 
 from shiftright import variant
@@ -40,7 +43,7 @@ HERE = Path(__file__).parent
 
 def echo(text: str) -> str:
     settings = variant("echo")
-    with open("CALLS", "a") as calls:
+    with open(os.environ["ECHO_CALLS"], "a") as calls:
         calls.write(f"{settings.name}\\n")
     hasty = "quickly" in (HERE / settings["prompt"]).read_text()
     number = int(text.split()[1])
@@ -54,7 +57,7 @@ class Repository:
     """``folder`` is a checkout; ``calls`` counts what the feature was called with in it and in its clones."""
 
     def __init__(self, folder: Path, counted: Path) -> None:
-        self.folder, self._counted = folder, counted
+        self.folder, self.counted = folder, counted
 
     @classmethod
     def made(cls, folder: Path, spec: str = SPEC, **files: str) -> Repository:
@@ -64,7 +67,7 @@ class Repository:
         folder.mkdir(parents=True)
         texts = {
             "spec.yaml": spec,
-            "echo.py": CODE.replace("CALLS", str(counted)),
+            "echo.py": CODE,
             "shared.py": 'WRONG = "wrong"\n',
             "prompt.md": "Say it back.",
             "other.md": "Say it back again.",
@@ -102,16 +105,16 @@ class Repository:
     def clone(self, to: Path) -> Repository:
         """What a fresh CI runner has: the branch, the main line as ``origin/main``, no records."""
         subprocess.run(["git", "clone", "-q", str(self.folder), str(to)], check=True, capture_output=True)
-        runner = Repository(to, self._counted)
+        runner = Repository(to, self.counted)
         runner.git("remote", "set-head", "origin", "main")
         return runner
 
     @property
     def calls(self) -> list[str]:
-        return self._counted.read_text().splitlines() if self._counted.exists() else []
+        return self.counted.read_text().splitlines() if self.counted.exists() else []
 
     def forget_calls(self) -> None:
-        self._counted.unlink(missing_ok=True)
+        self.counted.unlink(missing_ok=True)
 
     def forget_records(self) -> None:
         shutil.rmtree(self.folder / ".shiftright", ignore_errors=True)

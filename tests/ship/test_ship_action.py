@@ -143,6 +143,19 @@ def test_no_step_puts_anybodys_text_into_a_script() -> None:
         assert "secrets." not in json.dumps(step)
 
 
+def test_the_workflows_of_the_docs_are_yaml_and_name_the_inputs_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ship.md").read_text(encoding="utf-8")
+    github, gitlab = (
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+        if "shiftright gate" in block or "action" in block
+    )
+    checkout, gate = github["jobs"]["gate"]["steps"]
+    assert checkout["with"] == {"fetch-depth": 0}
+    assert set(gate["with"]) <= set(ACTION["inputs"])
+    assert any(line.startswith("shiftright gate") for line in gitlab["gate"]["script"])
+
+
 @needs_programs
 def test_one_comment_that_is_kept_up_to_date(repository: Repository, tmp_path: Path, api: Api) -> None:
     code = (repository.folder / "echo.py").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -55,6 +56,8 @@ def test_a_harmful_prompt_is_blocked_on_a_fresh_runner(repository: Repository, t
     assert "a loss is proven" in comment
     assert "cases broke" in comment
     assert "is touched by prompt" in comment
+    show = runner.run("show", feature["variants"][0]["run_id"])
+    assert f"repeat it: shiftright gate --base {told['base'][:12]}" in " ".join(show.stdout.split())
     suite = ElementTree.fromstring((out / "j.xml").read_text())
     assert suite.find("testsuite[@name='echo.plain']/testcase[@name='merge']/failure") is not None
 
@@ -99,6 +102,55 @@ def test_a_refusal_that_is_taken_out_of_the_lock_still_refuses(
     assert "shiftright.lock" in runner.git("status", "--porcelain")
 
 
+DICE = """\
+import os
+import random
+
+from shiftright import variant
+
+
+def echo(text: str) -> str:
+    variant("echo")
+    with open(os.environ["ECHO_CALLS"], "a") as calls:
+        calls.write("call\\n")
+    return text if random.random() > SHARE else "wrong"
+"""
+
+
+def test_who_is_unlucky_cannot_try_again(repository: Repository, tmp_path: Path) -> None:
+    """Another job of the same pull request has what the CI's cache kept: the records, and no lock."""
+    repository.commit("dice", **{"echo.py": DICE.replace("SHARE", "0.05"), "must.jsonl": rows(1, "m")})
+    spec = SPEC.replace("cases: {gate: gate.jsonl, must: must.jsonl}", "cases: gate.jsonl")
+    repository.commit("no must cases", **{"spec.yaml": spec})
+    repository.branch("harm", **{"echo.py": DICE.replace("SHARE", "0.5")})
+    first = repository.clone(tmp_path / "first")
+    assert first.gate().merge == "no"
+    second = repository.clone(tmp_path / "second")
+    (second.folder / ".shiftright").mkdir()
+    shutil.copy(first.folder / ".shiftright" / "records.db", second.folder / ".shiftright" / "records.db")
+    repository.forget_calls()
+    assert second.gate().merge == "no"
+    assert not repository.calls
+
+
+def test_a_project_may_be_a_folder_of_the_checkout(repository: Repository) -> None:
+    names = ("spec.yaml", "echo.py", "shared.py", "prompt.md", "other.md", "gate.jsonl", "must.jsonl")
+    (repository.folder / "app").mkdir()
+    repository.git("mv", *names, "app")
+    repository.commit("a folder", **{"app/pyproject.toml": ""})
+    repository.branch("harm", **{"app/prompt.md": "Say it back quickly."})
+    app = Repository(repository.folder / "app", repository.counted)
+    found = app.gate()
+    assert (found.merge, found.features[0].files) == ("no", ("app/prompt.md",))
+    app.commit("the lock")
+    app.git("rm", "-q", "shiftright.lock")
+    app.commit("forget it")
+    app.forget_records()
+    app.forget_calls()
+    assert app.gate().merge == "no"
+    assert not app.calls
+
+
 def test_a_failed_must_case_is_no(repository: Repository) -> None:
     repository.branch(
         "must", **{"must.jsonl": rows(1, "m") + '{"id": "m9", "input": "hello 9", "expected": "?"}\n'}
@@ -123,6 +175,7 @@ def test_an_easier_exam_needs_its_owner(repository: Repository, files: dict[str,
     (feature,) = repository.gate().features
     assert feature.merge == "no"
     assert said in feature.reasons[0]
+    assert "gate \\-\\-sign\\-off NAME" in to_markdown(repository.gate(), {})
     assert not repository.calls
     agreed = repository.gate(sign_off="Ada")
     assert agreed.merge == "yes"

@@ -133,7 +133,9 @@ def test_model_answers_to_sealed_cases_are_not_remembered(
 ) -> None:
     with serving() as provider:
         monkeypatch.setenv("TEST_KEY", "k")
-        model = f'{{model: "{provider.url}#tiny", prompt: prompt.md, price: {{output: 2 USD/M}}}}'
+        model = (
+            f'{{model: "{provider.url}#tiny", prompt: prompt.md, price: {{input: 1 USD/M, output: 2 USD/M}}}}'
+        )
         code = "from shiftright import Context\n\nasync def echo(text: str, ctx: Context) -> str:\n"
         code += "    word = await ctx.generate(ctx.variant['prompt'], text=text)\n"
         code += "    return text if word in text else word\n"

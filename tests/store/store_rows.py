@@ -84,6 +84,13 @@ def decision(decision_id: str = "d-1", key: str = "k", attempt: int = 1, **more:
 
 
 def consumed(position: int, decision_id: str = "d-1") -> ConsumedRow:
+    before = {"right": (None,)}
     return ConsumedRow(
-        decision_id, position, f"c{position}", f"d{position}", {"right": (1.0, 0.5)}, {"right": (None,)}
+        decision_id,
+        position,
+        f"c{position}",
+        f"d{position}",
+        {"right": (1.0, 0.5)},
+        before,
+        closes=bool(position % 2),
     )

@@ -120,6 +120,7 @@ def test_health_and_metrics(client: TestClient) -> None:
     assert lines["shiftright_spans"] == "213"
     assert lines['shiftright_feature_traces_24h{feature="support"}'] == "10"
     assert lines["shiftright_spans_dropped_total"] == "0"
+    assert lines["shiftright_refusals_untraced_total"] == "0"
 
 
 def test_openapi_names_every_path_and_resolves(client: TestClient) -> None:

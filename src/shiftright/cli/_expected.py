@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from shiftright.evals.options import Options
 
 
-def expected(app: App, feature: str, options: Options) -> str | None:
+def expected(app: App, feature: str, options: Options, *, planning: bool = False) -> str | None:
     """A sentence, or None where no model of the variants named costs anything."""
     from shiftright.core.counting import counted
     from shiftright.decisions.words import amount
     from shiftright.evals.expected import expected_cost
 
-    found = expected_cost(feature, app.settings, options)
+    found = expected_cost(feature, app.settings, options, planning=planning)
     if found is None:
         return None
     if found.cost_usd is None:

@@ -35,6 +35,11 @@ def init(
     if taken:
         raise UsageError(f"{taken[0]} is there already: nothing was written", hint="Name another folder.")
     root = Settings.load().root
+    if not target.resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"{target} is outside of the project {root}: nothing was written",
+            hint="Name a folder in it, or run init where the feature is to be.",
+        )
     if places := names(root).get(made.feature):
         raise UsageError(
             f"there is a feature {made.feature!r} already: nothing was written",

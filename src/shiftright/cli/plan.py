@@ -30,7 +30,9 @@ def plan(
 
     options = Options.of(locals())
     with App.here() as app:
-        found = wait(app.plan(feature, options, progress(lambda: expected(app, feature, options))))
+        found = wait(
+            app.plan(feature, options, progress(lambda: expected(app, feature, options, planning=True)))
+        )
     if json:
         _output.print_json(found)
     else:

@@ -15,12 +15,14 @@ def believable(tokens: int) -> int:
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens of one or more model calls. ``input_tokens`` includes cached ones."""
+    """Tokens of one or more model calls. ``input_tokens`` includes ``cached_tokens``, which came from the provider's
+    cache, and ``written_tokens``, which went into it."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    written_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -28,6 +30,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.written_tokens + other.written_tokens,
         )
 
 

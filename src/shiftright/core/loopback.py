@@ -1,4 +1,4 @@
-"""Which names and addresses are reached from this machine only: what a server without a key answers to."""
+"""Which names and addresses are reached from this machine only, and which pages are this server's own."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def hostname(authority: str) -> str:
     """Of a Host header or of an origin after its scheme, without the port."""
     host, colon, port = authority.rpartition(":")
     return host if colon and port.isdecimal() else authority
+
+
+def same_origin(fetch_site: str | None, origin: str | None, host: str | None) -> bool:
+    """Does a request come from a page of this very server, or from no page at all?
+
+    Browsers say where it comes from (Sec-Fetch-Site, Origin); programs say nothing.
+    """
+    if fetch_site is not None:
+        return fetch_site in ("same-origin", "none")
+    return origin is None or origin.partition("://")[2] == host

@@ -46,6 +46,13 @@ class Frozen(msgspec.Struct, frozen=True):
 # below this many units the planned variance is the better guess
 ENOUGH = 30
 PLAIN_ERROR = 0.05
+AGAIN = 100
+"""Units after a quick block: one change in thirty that loses 20 points would be merged for want of a few more."""
+
+
+def last_asked_for_harm(blocked_at: int) -> int:
+    """Units at which a run ends that has blocked the release and not proven harm."""
+    return blocked_at + max(blocked_at, AGAIN)
 
 
 class SequentialTest(Protocol):
@@ -307,14 +314,14 @@ class ContractTest:
     def settled(self) -> bool:
         """Would more cases change nothing that is asked? To be looked at after whole units.
 
-        After a proven block the run goes on for at most as many units again, to see whether the loss is proven
-        strictly enough to refuse the merge as well.
+        After a proven block the run goes on for at most as many units again, or AGAIN, to see whether the loss is
+        proven strictly enough to refuse the merge as well.
         """
         if self.failed_must or self.broke_invariant:
             return True
         blocked = [test.release.n for test in self.clauses if test.outcome == "fail"]
         if blocked:
-            return self.harm_proven or self.units >= 2 * min(blocked)
+            return self.harm_proven or self.units >= last_asked_for_harm(min(blocked))
         return bool(self.clauses) and all(test.release.decision is not None for test in self.clauses)
 
     @property

@@ -1,20 +1,21 @@
 """One ledger, so that nobody can retry until green.
 
 A decision is found again by what is decided (feature code, clauses, scorers, variant, baseline, estimand) and by the
-lineage of its cases: a data set that still holds every consumed case unchanged continues the decision, whatever was
-added to it; in suite mode, which asks about exactly these cases, nothing may be added. A decided key gives its stored
-verdict whatever the seed, repeats or caps.
+lineage of its cases: a data set that still holds every consumed case unchanged, by whatever id, continues the decision,
+whatever was added to it; in suite mode, which asks about exactly these cases, nothing may be added. A decided key gives
+its stored verdict whatever the seed, repeats or caps.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 import msgspec
 
-from shiftright.core.case import Case, digest_of, digest_of_cases
+from shiftright.core.case import Case, digest_of
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Estimand, Frozen
 from shiftright.decisions.order import Order, arrange, unit_sizes
@@ -93,11 +94,12 @@ class Lineage:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self._cases = cases
-        self._digests = {case.id: case.digest for case in cases}
+        self._held = Counter(case.digest for case in cases)
 
     @cached_property
     def digest(self) -> str:
-        return digest_of_cases(self._cases)
+        """Of what the cases hold, whatever they are called and however they are grouped."""
+        return digest_of(sorted(self._held.elements()))
 
     def continues(self, entry: Entry) -> bool:
         """Is this the decision that these cases go on with, or had decided?"""
@@ -107,26 +109,32 @@ class Lineage:
         return self.keeps(consumed) and not self.outgrown(row, consumed)
 
     def latest(self, entries: Iterable[Entry]) -> Entry | None:
-        """The one to continue. Where edits went back and forth several have one number: decided stays decided."""
-        ours = (entry for entry in entries if self.continues(entry))
-        return max(ours, key=lambda entry: (entry[0].attempt, entry[0].decided), default=None)
+        """The one to continue. Where edits went back and forth, or branches were merged, several have one number:
+        decided stays decided, the worse of two verdicts holds, and of two open ones the further goes on."""
+        return max((entry for entry in entries if self.continues(entry)), key=_standing, default=None)
 
     def keeps(self, consumed: Iterable[ConsumedRow]) -> bool:
-        """Is every case it has used still there, unchanged?"""
-        return all(self._digests.get(row.case_id) == row.case_digest for row in consumed)
+        """Is every case it has used still there, unchanged? By what it holds: another id is no other case."""
+        return Counter(row.case_digest for row in consumed) <= self._held
 
     def overlaps(self, consumed: Iterable[ConsumedRow]) -> bool:
-        return any(self._digests.get(row.case_id) == row.case_digest for row in consumed)
+        return any(row.case_digest in self._held for row in consumed)
 
     def outgrown(self, row: DecisionRow, consumed: Sequence[ConsumedRow]) -> bool:
         """Is it open, and are there groups to come that are larger than its test was made for? Their weight would break
         its bounds, or, where every case counted for itself, their cases would pass for independent ones."""
         if row.decided or row.estimand != "population" or not self.keeps(consumed):
             return False
-        used = {one.case_id for one in consumed}
-        groups = {case.group for case in self._cases if case.id in used and case.group is not None}
-        to_come = (c for c in self._cases if c.id not in used and c.group not in groups)
-        return bool(max(unit_sizes(to_come), default=1) > row.frozen.get("largest_unit", 1))
+        to_come = arrange(self._cases, seed=row.seed, consumed=consumed).rest
+        sizes = unit_sizes(step.case for step in to_come)
+        return bool(max(sizes, default=1) > row.frozen.get("largest_unit", 1))
+
+
+def _standing(entry: Entry) -> tuple[int, bool, bool, int, int, str]:
+    row, consumed = entry
+    merge, verdict = (row.verdict.merge, row.verdict.verdict) if row.verdict else ("yes", "pass")
+    worse = ("pass", "inconclusive", "fail").index(verdict)
+    return row.attempt, row.decided, merge == "no", worse, len(consumed), row.id
 
 
 def open_decision(
@@ -162,7 +170,8 @@ def open_decision(
         return _reopen(latest, cases, about)
     attempt = newest + 1 if another and known else newest
     cases_digest = latest[0].parts["lineage"] if latest and another else lineage.digest
-    key = digest_of(subject.stem, cases_digest, subject.generation)
+    # two that begin it at once know of the same ones: one key, of which the records take the first
+    key = digest_of(subject.stem, cases_digest, subject.generation, sorted(row.id for row, _ in known))
     seed = _seed(subject, attempt)
     frozen, now = freeze(attempt, seed), time.time()
     row = DecisionRow(
@@ -210,7 +219,7 @@ def _reopen(entry: Entry, cases: Sequence[Case], about: About) -> Decision:
     order = arrange(
         cases,
         seed=row.seed,
-        consumed=[c.case_id for c in consumed],
+        consumed=consumed,
         grouped=frozen.estimand == "population",
     )
     return Decision(row, frozen, consumed, order, resumed=True, about=about)

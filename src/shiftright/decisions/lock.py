@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -160,6 +161,13 @@ def _line(path: Path, number: int, line: bytes) -> Line:
             line=number,
             hint="Restore the file from git, or delete it to start the ledger anew (every decision is then undecided).",
         ) from error
+    if isinstance(entry, LockedDecision) and (wrong := _impossible(entry)):
+        raise StoreError(
+            f"decision {entry.row.id}: {wrong}",
+            file=path,
+            line=number,
+            hint="The file was edited. Restore it: git checkout shiftright.lock",
+        )
     if isinstance(entry, Header) and entry.version > VERSION:
         raise StoreError(
             f"written by a newer version (format {entry.version}, this one reads {VERSION})",
@@ -168,6 +176,29 @@ def _line(path: Path, number: int, line: bytes) -> Line:
             hint="Upgrade: pip install -U shiftright.",
         )
     return entry
+
+
+def _impossible(entry: LockedDecision) -> str | None:
+    """What no eval writes, in words."""
+    row, used = entry.row, entry.consumed
+    if row.decided != (row.verdict is not None):
+        return "decided without a verdict" if row.decided else "a verdict without being decided"
+    if [one.position for one in used] != list(range(len(used))):
+        return "the positions of the cases it used are not 0, 1, 2, …"
+    if len({(one.case_id, one.case_digest) for one in used}) < len(used):
+        return "it used a case twice"
+    if used and not used[-1].closes:
+        return "its last group has no end"
+    plans = row.frozen.get("clauses", ())
+    amounts = {plan.get("check") for plan in plans if plan.get("kind") in ("p95_at_most", "mean_at_most")}
+    scores = {plan.get("check") for plan in plans} - amounts
+    for one in used:
+        for side in (one.candidate, one.baseline):
+            for check, values in side.items():
+                most = 1.0 if check in scores else inf
+                if any(value is not None and not 0.0 <= value <= most for value in values):
+                    return f"case {one.case_id} has a score of {check} outside of its scale"
+    return None
 
 
 def _replace(path: Path, lines: Iterable[Line]) -> None:

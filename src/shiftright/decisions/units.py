@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from shiftright.store.rows import ConsumedRow
+
 Values = tuple[float | None, ...]
 
 
@@ -39,3 +41,8 @@ class CaseScores(msgspec.Struct, frozen=True, gc=False):
     baseline: dict[str, Values] = {}
     unit: str = ""
     closes: bool = True
+
+    @classmethod
+    def of(cls, row: ConsumedRow) -> CaseScores:
+        """What a decision saw of a case it has used, in the group it had then."""
+        return cls(row.case_id, row.candidate, row.baseline, closes=row.closes)

@@ -10,6 +10,8 @@ from shiftright.core.verdict import CheckRow, Outcome
 from shiftright.decisions.clauses import ClausePlan, natural, resolvable, units_needed
 from shiftright.decisions.units import Units
 
+MOST_PLANNED = 1_000_000
+
 
 def percent(value: float) -> str:
     return f"{value * 100:.1f} %".replace(".0 %", " %")
@@ -110,23 +112,34 @@ def _error(plan: ClausePlan) -> str:
 
 def needs(plan: ClausePlan, seen: Units, variance: float | None = None) -> str:
     """What these units can see and what the clause needs, from the variance seen (else the planned one)."""
-    wanted = f"{two_digits(max(units_needed(plan, variance, seen.share), seen.n + 1)):,}"
+    wanted = needed(max(units_needed(plan, variance, seen.share), seen.n + 1))
     sees = resolvable(plan, seen, variance)
     if plan.kind == "p95_at_most":
-        return f"{counted(seen)} so far; about {wanted} are needed when all are in time"
-    gap = _gap(plan, plan.gap)
+        return f"{counted(seen)} so far; {wanted} are needed when all are in time"
     if sees <= plan.gap:
-        return f"{counted(seen)} so far; {gap} need about {wanted}"
+        return f"{counted(seen)} so far; {gap(plan)} need {wanted}"
+    return f"{resolve(plan, seen, sees)}; {gap(plan)} need {wanted}, or widen the margin"
+
+
+def resolve(plan: ClausePlan, seen: Units, sees: float) -> str:
+    """What too few units tell apart (``sees``), where that is anything at all."""
     verb = "resolves" if seen.n == 1 else "resolve"
     few = "is too few" if seen.n == 1 else "are too few"
-    said = f"{verb} {_gap(plan, sees)}" if sees < plan.good - plan.low else f"{few} to tell anything"
-    return f"your {counted(seen)} {said}; {gap} need about {wanted}, or widen the margin"
+    said = f"{verb} {gap(plan, sees)}" if sees < plan.good - plan.low else f"{few} to tell anything"
+    return f"your {counted(seen)} {said}"
 
 
-def _gap(plan: ClausePlan, gap: float) -> str:
+def gap(plan: ClausePlan, size: float | None = None) -> str:
+    """A difference in the tested quantity; the clause's own by default."""
+    size = plan.gap if size is None else size
     if plan.kind == "mean_at_most":
-        return amount(gap * (plan.unit or 1.0), plan.score)
-    return points(gap)
+        return amount(size * (plan.unit or 1.0), plan.score)
+    return "less than 0.1 points" if 0.0 < size < 0.0005 else points(size)
+
+
+def needed(n: int) -> str:
+    """How many cases are needed; beyond a million nobody plans for them."""
+    return f"about {two_digits(n):,}" if n <= MOST_PLANNED else f"more than {MOST_PLANNED:,}"
 
 
 def two_digits(n: int) -> int:

@@ -62,7 +62,7 @@ def baseline_repeats(target: Target, book: Book, records: Records) -> int:
     K_b is the same for all cases of a decision: topping up only the cases that disagreed would bias their mean (at a
     pass rate of .8, stopping at two equal answers gives .858).
     """
-    if target.baseline is None:
+    if target.baseline is None or target.baseline.feature.recorded:
         return 1
     candidates = {
         row.parts.get("candidate")

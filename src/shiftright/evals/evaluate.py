@@ -12,15 +12,15 @@ from shiftright.decisions.contract import ContractTest, Estimand, Frozen
 from shiftright.decisions.ledger import Decision, open_decision
 from shiftright.decisions.order import arrange, unit_sizes
 from shiftright.decisions.units import CaseScores
-from shiftright.errors import BaselineStale, CapReached, DatasetChanged, StoreError
+from shiftright.errors import BaselineStale, CapReached, DatasetChanged, StoreError, UsageError
 from shiftright.evals import accounting, notes
 from shiftright.evals.execution import Execution
-from shiftright.evals.freeze import freeze
+from shiftright.evals.freeze import differs, freeze
 from shiftright.evals.history import History
 from shiftright.evals.options import EvalRun, Options, Progress, Quiet, Standing
 from shiftright.evals.planning import known_reruns
 from shiftright.evals.pool import OrderedPool
-from shiftright.evals.target import Target, resolve
+from shiftright.evals.target import Side, Target, resolve
 from shiftright.evals.troubles import Held, Troubles, trouble, unanswered
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
@@ -85,6 +85,8 @@ def _open(
     book = history.book(target.spec.feature)
 
     def begin(attempt: int, seed: int) -> Frozen:
+        first = accounting.first_unused_repeat(book.of(subject.stem), attempt)
+        _require_recorded(target.candidate, range(first, first + options.repeats))
         return freeze(
             target.spec,
             target.gate.cases,
@@ -94,10 +96,10 @@ def _open(
             reruns=known_reruns(target, records),
             baseline_repeats=accounting.baseline_repeats(target, book, records),
             repeats=options.repeats,
-            first_repeat=accounting.first_unused_repeat(book.of(subject.stem), attempt),
+            first_repeat=first,
         )
 
-    return open_decision(
+    decision = open_decision(
         subject,
         target.candidate.name,
         target.baseline.name if target.baseline else None,
@@ -107,6 +109,27 @@ def _open(
         freeze=begin,
         another=another,
     )
+    if decision.resumed and (wrong := differs(target.spec, decision)):
+        raise StoreError(
+            f"decision {decision.row.id}: {wrong}",
+            file=history.path,
+            hint="The file was edited. Restore it: git checkout shiftright.lock",
+        )
+    return decision
+
+
+def _require_recorded(candidate: Side, repeats: range) -> None:
+    """
+    Raises:
+        UsageError: for a recording without the answers that a decision is to use.
+    """
+    recorded = candidate.feature.repeats
+    missing = [] if recorded is None else [str(repeat) for repeat in repeats if repeat not in recorded]
+    if missing:
+        raise UsageError(
+            f"{candidate.name} is a recording without answers of repeat {', '.join(missing)}",
+            hint=f'Record every case once more with "repeat": {missing[0]}: no answer serves two attempts.',
+        )
 
 
 class GateRun:
@@ -126,7 +149,7 @@ class GateRun:
         self.must_digest = target.must.digest if target.must else None
         self.frozen = self._with_added_cases()
         self.consumed: list[ConsumedRow] = list(decision.consumed)
-        self._steps = (*decision.order.done, *decision.order.rest)
+        self._available = len(decision.consumed) + len(decision.order.rest)
         self.contract = self._replayed(self.consumed)
         self.started = time.monotonic()
         self._judges: tuple[str, ...] = ()
@@ -236,7 +259,7 @@ class GateRun:
 
     def _enter(self, cases: Sequence[CaseScores]) -> int:
         """Use whole groups until the contract is settled; how many cases were used."""
-        last = len(cases) if len(self.consumed) + len(cases) < len(self._steps) else _last_group(cases)
+        last = len(cases) if len(self.consumed) + len(cases) < self._available else _last_group(cases)
         # to run out of cases is a common end: the last group goes in by itself, so that nothing is replayed for it
         self.contract.add(cases[:last])
         if self.contract.settled:
@@ -270,11 +293,7 @@ class GateRun:
 
     def _replayed(self, consumed: Sequence[ConsumedRow]) -> ContractTest:
         contract = ContractTest(self.target.spec, self.frozen)
-        cases = [
-            CaseScores(row.case_id, row.candidate, row.baseline, step.unit, step.closes)
-            for row, step in zip(consumed, self._steps, strict=False)
-        ]
-        contract.replay(cases, self.frozen.raises)
+        contract.replay([CaseScores.of(row) for row in consumed], self.frozen.raises)
         return contract
 
     def _with_added_cases(self) -> Frozen:
@@ -316,7 +335,7 @@ class GateRun:
             )
 
     def _as_it_stands(self, note: str | None) -> Verdict:
-        complete = self.contract.settled or len(self.consumed) == len(self._steps)
+        complete = self.contract.settled or len(self.consumed) == self._available
         if self.decision.verdict is None:
             return self.contract.verdict(complete=complete, note=note)
         # decided before on the gate; only the must cases are new
@@ -359,7 +378,7 @@ class GateRun:
         self.progress.step(
             Standing(
                 len(self.consumed),
-                len(self._steps),
+                self._available,
                 execution.calls,
                 execution.tally.cost_usd,
                 open_checks,

@@ -124,7 +124,7 @@ class Execution:
             if other and not pairwise
             else None,
         )
-        if decision is None or caller is None or other is None:
+        if decision is None or caller is None or other is None or other.feature.recorded:
             return work
         repeat = other.first_repeat + FIRST_RECHECK + self._earlier_runs
         return Recheck(

@@ -9,8 +9,10 @@ import msgspec
 
 from shiftright import datasets
 from shiftright import spec as specs
+from shiftright.core.case import Split
 from shiftright.core.spec import Spec, Variant
 from shiftright.evals.options import Options
+from shiftright.evals.planning import LARGEST_PLANNING_SAMPLE
 from shiftright.evals.target import choose_variant
 from shiftright.settings import Settings
 
@@ -25,20 +27,25 @@ class ExpectedCost(msgspec.Struct, frozen=True):
     prices: str
 
 
-def expected_cost(feature: str, settings: Settings, options: Options) -> ExpectedCost | None:
+def expected_cost(
+    feature: str, settings: Settings, options: Options, *, planning: bool = False
+) -> ExpectedCost | None:
     """None when no side names a model that costs something (an embedded, recorded or self-priced free one).
+
+    ``planning`` is of a plan: the baseline runs twice on dev cases, whatever there is to decide on.
 
     Raises:
         Error: as ``evaluate`` does for the contract and its cases.
     """
     spec = specs.load(specs.find(feature, settings.root))
-    sides = [side for side in _sides(spec, options) if _is_paid(side)]
-    if not sides or "gate" not in spec.cases:
+    sides = [side for side in (_twice if planning else _sides)(spec, options) if _is_paid(side)]
+    split: Split = "dev" if planning else "gate"
+    if not sides or split not in spec.cases:
         return None
     from shiftright.models.naming import resolve
     from shiftright.models.prices import prices_as_of
 
-    cases = datasets.load(spec.cases["gate"]).cases
+    cases = datasets.load(spec.cases[split]).cases[: LARGEST_PLANNING_SAMPLE if planning else None]
     characters = sum(len(msgspec.json.encode(case.value)) for case in cases) // max(len(cases), 1)
     total: float | None = 0.0
     paid: list[str] = []
@@ -71,6 +78,11 @@ def _sides(spec: Spec, options: Options) -> list[Variant]:
     candidate = choose_variant(spec, options.variant, baseline)
     other = spec.variants.get(baseline) if baseline else None
     return [candidate] if other is None else [candidate, other]
+
+
+def _twice(spec: Spec, options: Options) -> list[Variant]:
+    baseline = spec.variants.get(options.baseline or spec.baseline or "")
+    return [] if baseline is None else [baseline, baseline]
 
 
 def _is_paid(variant: Variant) -> bool:

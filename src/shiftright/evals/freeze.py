@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from math import isclose
+
+import msgspec
 
 from shiftright.core.case import Case
 from shiftright.core.spec import Spec
 from shiftright.decisions.clauses import ClausePlan, increment, plan_clause, tested
 from shiftright.decisions.contract import Estimand, Frozen
+from shiftright.decisions.ledger import Decision
 from shiftright.decisions.order import unit_sizes
 from shiftright.decisions.units import CaseScores
+from shiftright.store.rows import ConsumedRow
 
 MOST_BASELINE_REPEATS = 5
 SMALLEST_PLANNING_SAMPLE = 50
@@ -48,6 +54,43 @@ def freeze(
     )
 
 
+# what a clause's error rates rest on; the rest of its plan shapes bets and caps
+_STATED = ("check", "kind", "bound", "low", "bad", "good", "high", "alpha", "beta", "red", "unit")
+
+
+def differs(spec: Spec, decision: Decision) -> str | None:
+    """Where the test of a decision begun before is not the one that its contract and attempt ask for, in words."""
+    frozen, row = decision.frozen, decision.row
+    pairs = [(check, clause) for check in spec.checks for clause in tested(check)]
+    if frozen.estimand != row.estimand or len(frozen.clauses) != len(pairs):
+        return "it tests something else than its contract"
+    for (check, clause), found in zip(pairs, frozen.clauses, strict=True):
+        wanted = plan_clause(
+            check,
+            clause,
+            confidence=spec.confidence,
+            clauses=len(pairs),
+            attempt=row.attempt,
+            units=max(frozen.units, 1),
+            baseline_level=_level(found),
+            planning=found.planning,
+        )
+        for name in _STATED:
+            is_, should = getattr(found, name), getattr(wanted, name)
+            same = is_ == should if isinstance(should, str) else isclose(is_, should, rel_tol=1e-9)
+            if not same:
+                return f"{check.name} is tested with {name} {is_}, the contract asks for {should}"
+    sizes = _group_sizes(decision.consumed)
+    if frozen.estimand == "population" and max(sizes, default=1) > frozen.largest_unit:
+        return f"it used a group of {max(sizes)} cases, its test is made for {frozen.largest_unit}"
+    return None
+
+
+def _group_sizes(consumed: Sequence[ConsumedRow]) -> list[int]:
+    ends = [end for end, row in enumerate(consumed, 1) if row.closes]
+    return [end - start for start, end in pairwise([0, *ends])]
+
+
 def plans(spec: Spec, units: int, *, attempt: int = 1, reruns: Sequence[CaseScores] = ()) -> list[ClausePlan]:
     """One plan per tested clause."""
     pairs = [(check, clause) for check in spec.checks for clause in tested(check)]
@@ -78,8 +121,12 @@ def _planning(
     if len(measured) < SMALLEST_PLANNING_SAMPLE:
         return None, None
     sample = tuple(increment(plan, scores) for scores in measured)
-    level = None
-    if plan.kind in ("at_least", "at_most"):
-        mean = sum(sample) / len(sample)
-        level = mean if plan.kind == "at_least" else 1.0 - mean
-    return sample, level
+    return sample, _level(msgspec.structs.replace(plan, planning=sample))
+
+
+def _level(plan: ClausePlan) -> float | None:
+    """The baseline's mean score on the planning sample, where the clause is about a level."""
+    if not plan.planning or plan.kind not in ("at_least", "at_most"):
+        return None
+    mean = sum(plan.planning) / len(plan.planning)
+    return mean if plan.kind == "at_least" else 1.0 - mean

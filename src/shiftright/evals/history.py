@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from shiftright.core.case import digest_of
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Frozen
 from shiftright.decisions.ledger import Book, Decision, generation
@@ -61,7 +62,9 @@ class History:
         ledger = self._records.ledger
         known = ledger.get(decision.row.id)
         if known is None:
-            ledger.create(msgspec.structs.replace(decision.row, decided=False, verdict=None))
+            # one that the lock brings was not begun here: it cannot be in anybody's way
+            key = digest_of(decision.row.id) if decision.resumed else decision.row.key
+            ledger.create(msgspec.structs.replace(decision.row, key=key, decided=False, verdict=None))
         there = 0 if known is None else len(ledger.consumed(decision.row.id))
         if decision.consumed[there:]:
             ledger.append(decision.consumed[there:])

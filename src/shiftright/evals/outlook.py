@@ -137,20 +137,14 @@ def sentence(plan: ClausePlan, units: Units) -> str:
     if not units.n:
         return "there are no gate cases"
     needed, sees = units_needed(plan, share=units.share), resolvable(plan, units)
-    about, your, one = f"{words.two_digits(needed):,}", f"your {words.counted(units)}", units.n == 1
+    about, your, one = words.needed(needed), f"your {words.counted(units)}", units.n == 1
     if plan.kind == "p95_at_most":
         enough = "suffices" if one else "suffice"
         few = "is too few" if one else "are too few"
-        return f"{your} {enough if units.n >= needed else few}: about {about} prove it when all calls are in time"
-
-    def said(gap: float) -> str:
-        return (
-            words.amount(gap * _scale(plan), plan.score) if plan.kind == "mean_at_most" else words.points(gap)
-        )
-
+        return f"{your} {enough if units.n >= needed else few}: {about} prove it when all calls are in time"
     if sees <= plan.gap:
-        return f"{your} {'suffices' if one else 'suffice'}: {said(plan.gap)} need about {about}"
-    return f"{your} {'resolves' if one else 'resolve'} {said(sees)}; {said(plan.gap)} need about {about}"
+        return f"{your} {'suffices' if one else 'suffice'}: {words.gap(plan)} need {about}"
+    return f"{words.resolve(plan, units, sees)}; {words.gap(plan)} need {about}"
 
 
 def _scale(plan: ClausePlan) -> float:
@@ -219,7 +213,7 @@ def _require_code(spec: Spec) -> None:
         if not FUNCTION.fullmatch(run):
             command_line(run, spec.root, file=spec.path, line=_line(spec, run))
             continue
-        outline.require(run, spec.root, file=spec.path, line=_line(spec, run))
+        outline.require(run, spec.root, file=spec.path, line=_line(spec, run), feature=True)
 
 
 def _require_scorers(spec: Spec) -> None:

@@ -21,7 +21,7 @@ from shiftright.evals.history import History
 from shiftright.evals.options import Options, Progress, Quiet, Standing
 from shiftright.evals.outlook import provable, sentence
 from shiftright.evals.pool import OrderedPool
-from shiftright.evals.target import Target, resolve
+from shiftright.evals.target import Side, Target, resolve
 from shiftright.evals.work import CaseRun
 from shiftright.settings import Settings
 from shiftright.store import Records
@@ -92,7 +92,7 @@ async def plan_feature(
 ) -> FeaturePlan:
     """Run the baseline twice on the dev cases (what is in the records is not run again) and plan every clause.
 
-    Without dev cases or a baseline nothing is run and variances are assumed.
+    Without dev cases, without a baseline, or with a recorded one, nothing is run and variances are assumed.
 
     Raises:
         Error: as ``evaluate`` does.
@@ -112,7 +112,7 @@ async def plan_feature(
     target = History(settings.root, records).current(loaded)
     calls, run_id, cost = Calls(), None, None
     reruns = known_reruns(target, records)
-    if not reruns and target.dev is not None and target.baseline is not None:
+    if not reruns and target.dev is not None and _can_run_twice(target.baseline):
         calls, run_id, cost = await _run_twice(target, settings, records, options, progress or Quiet())
         reruns = known_reruns(target, records)
     units = Units.of(unit_sizes(target.gate.cases))
@@ -179,6 +179,10 @@ def assumed_law(clause: ClausePlan) -> Sequence[float]:
     share = (centre - clause.low) / (clause.high - clause.low)
     tops = round(100 * share)
     return [clause.high] * tops + [clause.low] * (100 - tops)
+
+
+def _can_run_twice(baseline: Side | None) -> bool:
+    return baseline is not None and not baseline.feature.recorded
 
 
 async def _run_twice(

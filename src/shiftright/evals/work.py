@@ -59,7 +59,13 @@ class CaseRun(msgspec.Struct, frozen=True, gc=False):
 
     def consumed(self, decision_id: str, position: int) -> ConsumedRow:
         return ConsumedRow(
-            decision_id, position, self.case.id, self.case.digest, self.candidate_values, self.baseline_values
+            decision_id,
+            position,
+            self.case.id,
+            self.case.digest,
+            self.candidate_values,
+            self.baseline_values,
+            self.closes,
         )
 
 

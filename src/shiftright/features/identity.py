@@ -43,10 +43,10 @@ def digest(loaded: LoadedFeature) -> str:
     """Identity of the code and configuration behind a loaded feature.
 
     It covers the variant's settings and run, the content of files the settings name, and the code: the files
-    matched by the contract's ``touches``, else those in its folder, the modules the feature imports from the
-    project, and files their text names, except those they only write. Not cases, the contract itself, or what only
-    other variants name; not the Python or library versions. Independent of where the project lies and of the
-    variant's name.
+    matched by the contract's ``touches``, else the modules the feature imports from the project, files their text
+    names, except those they only write, and the code in the contract's folder that they could reach by a name. Not
+    cases, the contract itself, or what only other variants name; not the Python or library versions. Independent of
+    where the project lies and of the variant's name.
     """
     covered = files(loaded.spec, loaded.variant, loaded.kind, loaded.module)
     return digest_of(loaded.run, loaded.variant.settings, sources.digest_placed(covered))
@@ -108,7 +108,8 @@ def _code_files(spec: Spec, variant: Variant, kind: str, module: str | None) -> 
     code = set(_folder(root))
     if module is not None:
         traced = sources.trace(module, spec.root)
-        return ((code - others) | traced.modules | traced.named) - apart
+        used = {path for path in code - others if traced.may_use(path)}
+        return (used | traced.modules | traced.named) - apart
     return (code - others - apart) | set(_words(spec, variant, root)) - apart
 
 

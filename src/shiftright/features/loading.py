@@ -28,6 +28,7 @@ class LoadedFeature(msgspec.Struct, frozen=True, eq=False):
 
     ``invoke`` takes the case's value and gives the output, not yet plain; it is a plain function for threads where
     ``blocking``. ``module`` is the user's module, where there is one. ``close`` ends what a feature keeps open.
+    ``repeats`` are those that a recording has answers of; None where nothing limits them.
     """
 
     spec: Spec
@@ -39,6 +40,12 @@ class LoadedFeature(msgspec.Struct, frozen=True, eq=False):
     output_type: Any = Any
     input_type: Any = Any
     closing: Callable[[], Any] | None = None
+    repeats: frozenset[int] | None = None
+
+    @property
+    def recorded(self) -> bool:
+        """Do its answers, or its model's, come from a file? They do not drift, and nobody can ask for more of them."""
+        return self.kind == "recorded" or str(self.variant.get("model")).startswith(RECORDED)
 
     @property
     def run(self) -> str | None:
@@ -131,7 +138,7 @@ def _recorded(spec: Spec, variant: Variant, name: str) -> LoadedFeature:
     from shiftright.features.recorded import Recording
 
     recording = Recording(variant.root / name)
-    return LoadedFeature(spec, variant, "recorded", recording.answer)
+    return LoadedFeature(spec, variant, "recorded", recording.answer, repeats=recording.repeats)
 
 
 def _command(spec: Spec, variant: Variant, run: str) -> LoadedFeature:

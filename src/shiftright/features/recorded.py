@@ -51,6 +51,11 @@ class Recording:
         self.path = path
         self._rows = _read(path)
 
+    @property
+    def repeats(self) -> frozenset[int]:
+        """Those that some case has an answer of."""
+        return frozenset(repeat for _, repeat in self._rows)
+
     async def answer(self, value: Any) -> Reply:
         scope = current()
         assert scope is not None  # a feature runs inside call()

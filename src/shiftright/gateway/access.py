@@ -23,6 +23,7 @@ from shiftright.store.spend import Spent, month_of
 
 _log = logging.getLogger("shiftright.gateway")
 _EVERY_S = 1.0
+_ROUNDING_USD = 1e-12
 
 
 class Caller(msgspec.Struct):
@@ -50,6 +51,9 @@ class Access:
         self._had_keys = False
         self._spent: dict[str, Spent] = {}
         self._unsaved: dict[str, Spent] = {}
+        self._saving: dict[str, Spent] = {}
+        self._held: dict[str, float] = {}
+        """USD that requests under way may cost, by scope."""
         self._month = ""
         self._budgets: dict[str, float] = {}
         self._failing = False
@@ -106,10 +110,10 @@ class Access:
         self._within(caller.scope, caller.limits.month_at_most_usd, f"key {caller.name!r}")
 
     def allow(self, caller: Caller, feature: str, model: str) -> None:
-        """May this caller have this feature or model, now?
+        """May this caller have this feature or model?
 
         Raises:
-            Refusal: 403 outside of the key's features, 429 when the feature's month is used up.
+            Refusal: 403 outside of the key's features.
         """
         allowed = caller.limits.features
         if allowed and (feature or model) not in allowed:
@@ -119,8 +123,18 @@ class Access:
                 f"key {caller.name!r} may not use {(feature or model)[:200]!r}",
                 hint=f"It may use: {', '.join(allowed)}.",
             )
+
+    def hold(self, caller: Caller, feature: str, expected_usd: float) -> None:
+        """Hold back what a request of a limited caller may cost, until ``spend`` says what it did.
+
+        Raises:
+            Refusal: 429 when the key's or the feature's month is used up, or may be by requests under way.
+        """
+        self._within(caller.scope, caller.limits.month_at_most_usd, f"key {caller.name!r}")
         if feature:
             self._within(f"feature:{feature}", self._budgets.get(feature), f"feature {feature!r}")
+        for scope in _scopes(caller, feature):
+            self._held[scope] = self._held.get(scope, 0.0) + expected_usd
 
     def limited(self, caller: Caller, feature: str) -> bool:
         """Is there a limit in USD on what this caller or this feature spends?"""
@@ -130,15 +144,22 @@ class Access:
         """USD a month by feature (``month_at_most`` of the contracts)."""
         self._budgets = dict(budgets)
 
-    def spend(self, caller: Caller, feature: str, cost_usd: float) -> None:
-        """Count what a request cost."""
+    def spend(self, caller: Caller, feature: str, cost_usd: float, held_usd: float = 0.0) -> None:
+        """Count what a request cost, in place of what was held back for it."""
         spent = Spent(cost_usd, 1)
-        for scope in (caller.scope, f"feature:{feature}") if feature else (caller.scope,):
+        for scope in _scopes(caller, feature):
             self._unsaved[scope] = self._unsaved.get(scope, _NOTHING) + spent
+            if held_usd:
+                left = self._held[scope] - held_usd
+                if left > _ROUNDING_USD:
+                    self._held[scope] = left
+                else:
+                    del self._held[scope]
 
     def spent(self, scope: str) -> float:
         """USD this month, what is not saved yet included."""
-        return self._spent.get(scope, _NOTHING).cost_usd + self._unsaved.get(scope, _NOTHING).cost_usd
+        parts = (self._spent, self._saving, self._unsaved)
+        return sum(part[scope].cost_usd for part in parts if scope in part)
 
     async def keep_current(self) -> None:
         """Exchange with the records for ever; what failed is told once and tried again."""
@@ -149,9 +170,11 @@ class Access:
     async def exchange(self) -> None:
         """Save what was spent; read keys and what others spent."""
         unsaved, self._unsaved = self._unsaved, {}
+        self._saving = unsaved
         try:
             found = await asyncio.to_thread(self._exchanged, unsaved)
         except StoreError as error:
+            self._saving = {}
             for scope, spent in unsaved.items():
                 self._unsaved[scope] = self._unsaved.get(scope, _NOTHING) + spent
             if not self._failing:
@@ -159,6 +182,7 @@ class Access:
             self._failing = True
             return
         self._failing = False
+        self._saving = {}
         self._load(*found)
 
     def _exchanged(self, unsaved: Mapping[str, Spent]) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
@@ -189,7 +213,10 @@ class Access:
         self._month, self._spent = month, spent
 
     def _within(self, scope: str, budget: float | None, who: str) -> None:
-        if budget is not None and self.spent(scope) >= budget:
+        if budget is None:
+            return
+        spent = self.spent(scope)
+        if spent >= budget:
             raise Refusal(
                 429,
                 "insufficient_quota",
@@ -197,6 +224,18 @@ class Access:
                 hint="Raise the limit, or wait for the next month.",
                 final=True,
             )
+        if spent + self._held.get(scope, 0.0) >= budget:
+            raise Refusal(
+                429,
+                "budget_held",
+                f"what is left of {budget:g} USD for {who} may be used up by requests under way",
+                hint="Ask again when they have their answers.",
+                retry_after_s=1.0,
+            )
+
+
+def _scopes(caller: Caller, feature: str) -> tuple[str, ...]:
+    return (caller.scope, f"feature:{feature}") if feature else (caller.scope,)
 
 
 _NOTHING = Spent()

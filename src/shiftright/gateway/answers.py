@@ -93,6 +93,19 @@ class Read(msgspec.Struct):
     finish_reason: str = ""
     error: str | None = None
     ended: bool = True
+    answered: bool = True
+    """False of an error and nothing else, which nobody charges."""
+    events: int = 0
+    """Of a stream; 0 for a whole answer."""
+    size: int = 0
+    """Bytes that were read."""
+
+    def guessed_tokens(self, sent_bytes: int) -> int:
+        """Tokens of an answer whose provider did not tell them: of a stream at least one for each event."""
+        if not self.events:
+            return tokens_in(sent_bytes)
+        # of a very long stream the middle was not kept
+        return max(tokens_in(len(self.output)), self.events) * max(1, sent_bytes // self.size)
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -122,7 +135,12 @@ def _of_whole(whole: _Whole) -> Read:
     else:
         output = str(bytes(whole.output), "utf-8")
         reason = None
-    return Read(whole.model or "", usage or Usage(), usage is not None, output, whole.id or "", reason or "")
+    read = Read(whole.model or "", usage or Usage(), usage is not None, output, whole.id or "", reason or "")
+    if whole.error:
+        # some providers say so with status 200
+        read.error = f"the provider answered with an error: {str(whole.error)[:500]}"
+        read.answered = read.known or bool(output)
+    return read
 
 
 def read_stream(chunks: Sequence[bytes]) -> Read:
@@ -131,7 +149,9 @@ def read_stream(chunks: Sequence[bytes]) -> Read:
     read = Read(ended=_DONE.search(stream, max(0, len(stream) - _LAST_BYTES)) is not None)
     words: list[str] = []
     calls: dict[int, dict[str, Any]] = {}
-    for event in _events(stream):
+    events = _events(stream)
+    read.events, read.size = len(events), len(stream)
+    for event in events:
         _take(event, read, words, calls)
     if not read.output:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(words)[:_LARGEST_TEXT]}
@@ -214,11 +234,13 @@ def _usage(said: _Usage | None, before: Usage = _nothing.usage) -> Usage | None:
         return None
     usage = _stated(said, before)
     tokens = believable(usage.input_tokens)
+    cached = min(believable(usage.cached_tokens), tokens)
     return Usage(
         tokens,
         believable(usage.output_tokens),
-        min(believable(usage.cached_tokens), tokens),
+        cached,
         believable(usage.reasoning_tokens),
+        min(believable(usage.written_tokens), tokens - cached),
     )
 
 
@@ -234,16 +256,17 @@ def _stated(said: _Usage, before: Usage) -> Usage:
     inputs, outputs = said.input_tokens_details, said.output_tokens_details
     reasoning = (outputs.reasoning_tokens or outputs.thinking_tokens or 0) if outputs else 0
     cached = said.cache_read_input_tokens or 0
-    beside = cached + (said.cache_creation_input_tokens or 0)
+    written = said.cache_creation_input_tokens or 0
+    beside = cached + written
     cached = cached or ((inputs.cached_tokens or 0) if inputs else 0)
     if said.input_tokens is None:
-        tokens, cached = before.input_tokens, before.cached_tokens
+        tokens, cached, written = before.input_tokens, before.cached_tokens, before.written_tokens
     else:
         tokens = said.input_tokens + beside
     output = before.output_tokens if said.output_tokens is None else said.output_tokens
-    return Usage(tokens, output, cached, reasoning or before.reasoning_tokens)
+    return Usage(tokens, output, cached, reasoning or before.reasoning_tokens, written)
 
 
-def estimate(prompt_characters: int, output_characters: int) -> Usage:
-    """Tokens of a call whose provider did not tell them, for budgets only."""
-    return Usage(prompt_characters // _CHARS_PER_TOKEN + 1, output_characters // _CHARS_PER_TOKEN + 1)
+def tokens_in(characters: int) -> int:
+    """Where nobody counted them, for budgets only."""
+    return characters // _CHARS_PER_TOKEN + 1

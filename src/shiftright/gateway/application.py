@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shiftright.core.loopback import hostname, is_loopback
+from shiftright.core.loopback import hostname, is_loopback, same_origin
 from shiftright.errors import Error
 from shiftright.gateway import asgi, body, features
 from shiftright.gateway.access import Access, Caller
@@ -19,9 +19,9 @@ from shiftright.gateway.calls import Calls
 from shiftright.gateway.escalations import answered
 from shiftright.gateway.fallbacks import POLL, Fallbacks
 from shiftright.gateway.passing import Endpoint, Passing
-from shiftright.gateway.refusal import Refusal
+from shiftright.gateway.refusal import Refusal, malformed
 from shiftright.gateway.rollouts import Rollouts
-from shiftright.gateway.routing import Route, Router
+from shiftright.gateway.routing import LONGEST_NAME, Route, Router
 from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
@@ -31,6 +31,7 @@ from shiftright.tracing.redaction import Redaction
 _log = logging.getLogger("shiftright.gateway")
 _WATCH_AFTER_S = 0.25
 _LOOK_EVERY_S = 1.0
+_STRANGERS_A_MINUTE = 60
 
 _ENDPOINTS = {
     "/v1/chat/completions": Endpoint("openai", "chat", "/chat/completions"),
@@ -90,6 +91,8 @@ class Gateway:
         self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._strangers = 0
+        self._strangers_since = time.monotonic()
 
     async def start(self) -> None:
         await asyncio.to_thread(self.router.refresh)
@@ -119,6 +122,11 @@ class Gateway:
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         path = scope.path
+        if _names_two_hosts(scope):
+            # what stands in front of this server may have looked at the other one
+            refusal = malformed("the request names more than one host")
+            proto.response_bytes(400, refusal.headers(), refusal.body("openai", ""))
+            return
         endpoint = _ENDPOINTS.get(path)
         self.active += 1
         try:
@@ -144,12 +152,15 @@ class Gateway:
         """Any request of the data plane: whatever comes of it, there is an answer and a root span."""
         given = dict(scope.headers.items())
         # the caller's own trace is continued once it is known who calls
-        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
+        operation = endpoint.operation
+        if operation == "feature" and not _calls_feature(endpoint.path, scope):
+            operation = "other"
+        record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, operation)
         waiting = _Waiting(asyncio.current_task(), proto)
         self._waiting.add(waiting)
         caller: Caller | None = None
         try:
-            caller = self._caller(given, record)
+            caller = self._caller(given, scope, record)
             if endpoint.operation == "feature":
                 await self._list_or_call(endpoint.path, scope, proto, record, caller)
             else:
@@ -169,23 +180,39 @@ class Gateway:
             self._waiting.discard(waiting)
             if waiting.watch is not None:
                 waiting.watch.cancel()
-            if record.operation != "other" or record.error is not None:
+            if (record.operation != "other" or record.error is not None) and (
+                caller is not None or self._is_traced(record)
+            ):
                 self.intake.offer([record.row(), *record.children])
             if record.assigned is not None:
                 self._shadows.end(record)
             if caller is not None:
-                self.access.spend(caller, record.feature, record.charged_usd)
+                self.access.spend(caller, record.feature, record.charged_usd, record.held_usd)
 
-    def _caller(self, given: Mapping[str, str], record: Record) -> Caller:
+    def _is_traced(self, record: Record) -> bool:
+        """Does a request that was refused at once leave a trace? Who has no key must not fill the disk."""
+        if record.key:
+            return True
+        now = time.monotonic()
+        if now - self._strangers_since >= 60:
+            self._strangers, self._strangers_since = 0, now
+        self._strangers += 1
+        if self._strangers > _STRANGERS_A_MINUTE:
+            self.intake.untraced += 1
+        return self._strangers <= _STRANGERS_A_MINUTE
+
+    def _caller(self, given: Mapping[str, str], scope: Any, record: Record) -> Caller:
         authorization = given.get("authorization", "")
         secret = authorization[7:] if authorization[:7].lower() == "bearer " else given.get("x-api-key")
         if not self.access.needs_key:
-            _refuse_strange_pages(given)
+            _refuse_strange_pages(given, given.get("host") or scope.authority or "")
         caller = self.access.caller(secret)
         if (parent := given.get("traceparent")) is not None:
             record.ids = ids_of(parent, self._feedback_key)
         record.key = caller.name
-        record.user, record.session = given.get("x-user-id", ""), given.get("x-session-id", "")
+        # labels for traces: a long one is cut, and no reason to refuse an answer
+        record.user = given.get("x-user-id", "")[:LONGEST_NAME]
+        record.session = given.get("x-session-id", "")[:LONGEST_NAME]
         self.access.admit(caller)
         return caller
 
@@ -200,8 +227,9 @@ class Gateway:
     ) -> None:
         data = await body.read(scope, proto)
         asked = body.decode(data)
+        record.asked_bytes = len(data)
         record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
-        record.user = record.user or asked.user or ""
+        record.user = record.user or (asked.user or "")[:LONGEST_NAME]
         route = self.router.route(asked.model)
         record.feature, record.variant = route.feature, route.variant_name
         self.access.allow(caller, route.feature, asked.model)
@@ -210,6 +238,9 @@ class Gateway:
             route = self.rollouts.serve(route.feature, record) or route
         if self.access.limited(caller, route.feature):
             _refuse_unpriced(route)
+            held = max(asked.expected_usd(price, len(data)) or 0.0 for price in route.prices)
+            self.access.hold(caller, route.feature, held)
+            record.held_usd = held
         self._shadows.offer(
             record, lambda other, proto, copy: self._reply(endpoint, other, data, asked, given, proto, copy)
         )
@@ -235,7 +266,7 @@ class Gateway:
             except Refusal as refusal:
                 if record.shadow_of or route.spec is None or not route.spec.ship.fallback:
                     raise
-                await self._translated(endpoint, route, data, proto, record, refusal)
+                await self._translated(endpoint, route, data, asked, proto, record, refusal)
             return
         if endpoint.path not in _TRANSLATED:
             raise Refusal(
@@ -244,13 +275,14 @@ class Gateway:
                 f"{asked.model!r} cannot be asked like this",
                 hint="This path needs a model whose provider has it; use /v1/chat/completions or /v1/messages.",
             )
-        await self._translated(endpoint, route, data, proto, record)
+        await self._translated(endpoint, route, data, asked, proto, record)
 
     async def _translated(
         self,
         endpoint: Endpoint,
         route: Route,
         data: bytes,
+        asked: body.Asked,
         proto: Any,
         record: Record,
         failed: Refusal | None = None,
@@ -260,11 +292,20 @@ class Gateway:
         if failed is not None and endpoint.path not in _TRANSLATED:
             raise failed
         await translation.answer(
-            endpoint.dialect, route, data, self._calls, self._fallbacks, proto, record, failed
+            endpoint.dialect,
+            route,
+            data,
+            asked,
+            self._calls,
+            self._upstreams,
+            self._fallbacks,
+            proto,
+            record,
+            failed,
         )
 
     async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
-        if path.startswith("/v1/features/") and scope.method == "POST":
+        if _calls_feature(path, scope):
             data = await body.read(scope, proto)
             await features.call(
                 path,
@@ -279,7 +320,6 @@ class Gateway:
                 record,
             )
             return
-        record.operation = "other"
         if scope.method != "GET":
             raise Refusal(405, "method_not_allowed", f"{scope.method} is no method of {path}")
         if path.startswith(POLL):
@@ -310,11 +350,11 @@ class Gateway:
         endpoint = Endpoint("openai", "other", scope.path)
         record = Record(ids_of(None, self._feedback_key), time.time_ns(), endpoint.path, endpoint.operation)
         try:
-            self._caller(given, record)
+            caller = self._caller(given, scope, record)
         except Refusal as refusal:
             _refuse(refusal, endpoint, proto, record)
             return
-        await ingest(scope, proto, self.intake)
+        await ingest(scope, proto, self.intake, caller.limits.features)
 
     async def _watch_clients(self) -> None:
         """End the requests whose client has gone. Nearly every answer is there before it is worth a task, or only a
@@ -359,12 +399,21 @@ def _refuse_unpriced(route: Route) -> None:
             )  # fmt: skip
 
 
-def _refuse_strange_pages(given: Mapping[str, str]) -> None:
+def _calls_feature(path: str, scope: Any) -> bool:
+    return scope.method == "POST" and path.startswith("/v1/features/")
+
+
+def _names_two_hosts(scope: Any) -> bool:
+    hosts = scope.headers.get_all("host")
+    if scope.authority is None or not hosts:
+        return len(hosts) > 1
+    return len(hosts) > 1 or hosts[0].lower() != scope.authority.lower()
+
+
+def _refuse_strange_pages(given: Mapping[str, str], host: str) -> None:
     """Without keys a page in the user's browser could spend the user's money: it shows by its origin or its host."""
-    host = given.get("host", "localhost")
-    origin = given.get("origin")
-    foreign = origin is not None and not is_loopback(hostname(origin.partition("://")[2]))
-    if foreign or not is_loopback(hostname(host)):
+    ours = same_origin(given.get("sec-fetch-site"), given.get("origin"), host)
+    if not ours or not is_loopback(hostname(host)):
         raise Refusal(
             403, "not_allowed", "a server without keys answers to this machine only",
             hint="Make a key: shiftright key create NAME",

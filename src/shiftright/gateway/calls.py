@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from shiftright.core.answer import Answer
 from shiftright.core.spec import Spec, Variant
 from shiftright.errors import Error
+from shiftright.gateway.routing import Target
 from shiftright.models.meter import Meter
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Calls:
         self._loaded: dict[_Key, tuple[Spec, Any, str]] = {}
         """With the digest of what it was loaded from: a prompt or code may change while the contract does not."""
         self._stale: set[_Key] = set()
-        self._models: dict[tuple[str, str], Any] = {}
+        self._models: dict[Target, Any] = {}
         self._open = AsyncExitStack()
         self._loading = asyncio.Lock()
         self._thread = threading.Thread(
@@ -66,22 +67,17 @@ class Calls:
         """JSON Schemas of what a feature takes and gives; None where its code does not say."""
         return await self.run(self._describe(spec, variant))
 
-    async def model(self, name: str, base_url: str) -> Any:
+    async def model(self, target: Target) -> Any:
         """A pydantic-ai model with its connections kept open; for coroutines on this loop.
 
         Raises:
             Error: there is no such model, or no key for it.
         """
-        from shiftright.models.naming import resolve
-
-        key = name, base_url
         async with self._loading:
-            if key not in self._models:
-                made = await asyncio.to_thread(
-                    resolve, name, settings={"base_url": base_url} if base_url else {}
-                )
-                self._models[key] = await self._open.enter_async_context(made)
-        return self._models[key]
+            if target not in self._models:
+                made = await asyncio.to_thread(_made, target)
+                self._models[target] = await self._open.enter_async_context(made)
+        return self._models[target]
 
     async def close(self) -> None:
         await self.run(self._close())
@@ -166,6 +162,27 @@ def _digest(loaded: Any) -> str:
         return digest(loaded)
     except (Error, OSError) as error:
         return f"cannot be read: {error}"
+
+
+def _made(target: Target) -> Any:
+    """Asked where and as its provider says; without one, what pydantic-ai knows by that name."""
+    from shiftright.models.layers import LayeredModel
+    from shiftright.models.naming import resolve
+    from shiftright.models.providers import model_at
+    from shiftright.models.retry import RetryPolicy
+
+    provider = target.provider
+    if provider is None:
+        return resolve(target.name)
+    wrapped = model_at(
+        provider.dialect, provider.name, target.model, base_url=provider.base_url, api_key=provider.api_key
+    )
+    longest = provider.timeout_s
+    # as what passes through: three attempts, and none after a silence
+    policy = RetryPolicy(timeout_s=longest, total_s=longest, attempts=3, base_s=0.125)
+    return LayeredModel(
+        wrapped, name=target.name, settings={"timeout": longest}, price=target.price, retry=policy
+    )
 
 
 def _longest_s(spec: Spec) -> float | None:

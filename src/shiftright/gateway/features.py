@@ -72,6 +72,11 @@ async def call(
     route = None if named else shadows.rollouts.serve(spec.feature, record)
     if route is not None and route.spec is not None and route.variant is not None:
         spec, variant = route.spec, route.variant
+    if access.limited(caller, spec.feature):
+        prices = (route or router.route(f"{spec.feature}@{variant.name}")).prices
+        held = max(price.expected(len(data), None) or 0.0 for price in prices)
+        access.hold(caller, spec.feature, held)
+        record.held_usd = held
     try:
         value = msgspec.json.decode(data)
         record.input = data.decode("utf-8")

@@ -31,8 +31,8 @@ _held = 0
 _decoding = ThreadPoolExecutor(1, thread_name_prefix="shiftright-otlp")
 
 
-async def ingest(scope: Any, proto: Any, intake: Intake) -> None:
-    """Answer one request; who sends it has been checked."""
+async def ingest(scope: Any, proto: Any, intake: Intake, allowed: tuple[str, ...] = ()) -> None:
+    """Answer one request; who sends it has been checked, and may speak of the ``allowed`` features (none: of all)."""
     global _held
     kind = str(scope.headers.get("content-type") or "")
     if scope.method != "POST":
@@ -48,7 +48,7 @@ async def ingest(scope: Any, proto: Any, intake: Intake) -> None:
         encoding = str(scope.headers.get("content-encoding") or "")
         refused: list[str] = []
         loop = asyncio.get_running_loop()
-        spans = await loop.run_in_executor(_decoding, received, data, kind, encoding, refused)
+        spans = await loop.run_in_executor(_decoding, received, data, kind, encoding, refused, allowed)
         if spans:
             if not intake.has_room(len(spans)):
                 _refuse(proto, kind, 429, "too many spans are waiting; nothing of this request was kept")
@@ -66,13 +66,23 @@ async def ingest(scope: Any, proto: Any, intake: Intake) -> None:
 
 
 def received(
-    data: bytes, content_type: str, encoding: str = "", refused: list[str] | None = None
+    data: bytes,
+    content_type: str,
+    encoding: str = "",
+    refused: list[str] | None = None,
+    allowed: tuple[str, ...] = (),
 ) -> list[SpanRow]:
     """Spans of an OTLP request. See ``tracing.otlp.decode_traces``.
 
-    A model call that states no cost gets its list price; unknown stays unknown.
+    A model call that states no cost gets its list price; unknown stays unknown. Spans of features that are not
+    ``allowed`` are not kept.
     """
     spans = otlp.decode_traces(data, content_type, encoding, refused)
+    if allowed:
+        strange = [span.feature for span in spans if span.feature and span.feature not in allowed]
+        if refused is not None:
+            refused += [f"this key may not speak of feature {feature[:200]!r}" for feature in strange]
+        spans = [span for span in spans if not span.feature or span.feature in allowed]
     for span in spans:
         if span.cost_usd is None and span.operation in MODEL_CALLS:
             span.cost_usd = _price(span)
@@ -83,10 +93,16 @@ def _price(span: SpanRow) -> float | None:
     if not span.input_tokens and not span.output_tokens:
         # A call that failed was not answered, and is not charged.
         return 0.0 if span.error is not None else None
-    usage = Usage(span.input_tokens, span.output_tokens, span.cached_tokens, span.reasoning_tokens)
-    price = Price(model=span.model, provider=list_provider(span.provider))
     written = span.attributes.get(names.CACHE_CREATION_TOKENS, 0)
-    return price.cost(usage, (span.end_ns - span.start_ns) / 1e9, written if isinstance(written, int) else 0)
+    usage = Usage(
+        span.input_tokens,
+        span.output_tokens,
+        span.cached_tokens,
+        span.reasoning_tokens,
+        written if isinstance(written, int) else 0,
+    )
+    price = Price(model=span.model, provider=list_provider(span.provider))
+    return price.cost(usage, (span.end_ns - span.start_ns) / 1e9)
 
 
 def _announced(scope: Any) -> int:

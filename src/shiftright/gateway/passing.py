@@ -30,6 +30,14 @@ _NOT_PASSED_ON = frozenset(
         "x-forwarded-host", "x-forwarded-proto", "x-real-ip", _CACHE,
     }
 )  # fmt: skip
+# What says who asks and which request it is, and changes no answer. Any other header may.
+_OF_NO_ACCOUNT = frozenset(
+    {
+        "traceparent", "tracestate", "baggage", "b3", "user-agent", "x-request-id", "x-correlation-id", "x-session-id",
+        "idempotency-key", "accept", "accept-language", "dnt", "priority", "via", "cache-control", "pragma",
+    }
+)  # fmt: skip
+_NEVER_OF_ACCOUNT = ("x-stainless-", "x-b3-", "sec-")
 
 
 class Endpoint(NamedTuple):
@@ -75,9 +83,7 @@ class Passing:
         name = b""
         if cache_s > 0:
             first = requests[0]
-            name = KeptAnswers.name(
-                record.key.encode(), first.provider.base_url.encode(), first.path.encode(), first.body
-            )
+            name = _name(first, record)
             if self._answered_before(name, first, asked, proto, record):
                 return
         reply = await self._reply(requests, route, asked, record)
@@ -98,6 +104,7 @@ class Passing:
             whole = b"".join(sent)
         else:
             whole = reply.body
+            record.sent_bytes = len(whole)
             proto.response_bytes(reply.status, _answered(reply.headers, record), whole)
             if reply.status >= 400:
                 record.error = f"{reply.status}: {_said(whole)}"
@@ -116,7 +123,7 @@ class Passing:
             return await self._upstreams.ask(requests, stream=bool(asked.stream))
         except asyncio.CancelledError:
             # nobody waits for the answer any more, but its provider is paid all the same
-            record.charged_usd = route.targets[0].price.expected(len(record.input), None) or 0.0
+            record.charged_usd = asked.expected_usd(route.targets[0].price, record.asked_bytes) or 0.0
             raise
 
     def _answered_before(
@@ -151,6 +158,22 @@ def _fall_back(reply: Reply, route: Route, target: Target, record: Record) -> No
         record.rung = target.name
 
 
+def _name(request: Request, record: Record) -> bytes:
+    """Of an answer that may be kept: who asks, where, with which key, what, and every header that may change it."""
+    said = sorted(
+        f"{name}:{value}"
+        for name, value in request.headers
+        if name not in _OF_NO_ACCOUNT and not name.startswith(_NEVER_OF_ACCOUNT)
+    )
+    return KeptAnswers.name(
+        record.key.encode(),
+        request.provider.base_url.encode(),
+        request.path.encode(),
+        "\n".join(said).encode("utf-8", "surrogateescape"),
+        request.body,
+    )
+
+
 def _request(
     endpoint: Endpoint,
     target: Target,
@@ -163,6 +186,8 @@ def _request(
     assert provider is not None
     headers: Headers = [(name, value) for name, value in given.items() if name not in _NOT_PASSED_ON]
     headers.append(("content-type", "application/json"))
+    # an answer is read as it passes
+    headers.append(("accept-encoding", "identity"))
     headers.append(("traceparent", record.ids.traceparent))
     headers += credentials(provider, given if open_to_all else {})
     if provider.dialect == "anthropic" and "anthropic-version" not in given:
@@ -192,6 +217,7 @@ async def _stream(reply: Reply, proto: Any, record: Record, dialect: Dialect, se
             await transport.send_bytes(chunk)
             last = chunk
             size += len(chunk)
+            record.sent_bytes += len(chunk)
             sent.append(chunk)
             if size > _KEPT_BYTES:
                 # the beginning says who answers, the end what it took
@@ -229,8 +255,10 @@ def _note(record: Record, target: Target | None, read: Callable[[], answers.Read
     try:
         found = read()
         _learn(record, found)
-        if target is not None:
-            charge(record, target)
+        if target is not None and not found.answered:
+            record.model = target.model
+        elif target is not None:
+            charge(record, target, found.guessed_tokens(record.sent_bytes))
     except Exception:  # noqa: BLE001 - the answer is out; a second one cannot follow
         _log.exception("what an answer took cannot be told")
         record.error = record.error or "what the answer took cannot be told"
@@ -245,18 +273,17 @@ def _learn(record: Record, read: answers.Read) -> None:
     record.response_id = read.response_id
     record.finish_reason = read.finish_reason
     record.error = record.error or read.error
-    record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
-    record.cached_tokens, record.reasoning_tokens = usage.cached_tokens, usage.reasoning_tokens
+    record.usage = usage
 
 
-def charge(record: Record, target: Target) -> None:
-    """What an answer cost by list or contract; None where the provider did not say what it took."""
+def charge(record: Record, target: Target, guessed_tokens: int) -> None:
+    """What an answer cost by list or contract; None where the provider did not say what it took: then budgets count a
+    guess, of everything that was sent there."""
     record.model = record.model or target.model
-    usage = Usage(record.input_tokens, record.output_tokens, record.cached_tokens, record.reasoning_tokens)
     seconds = (time.time_ns() - record.start_ns) / 1e9
-    record.cost_usd = target.price.cost(usage, seconds)
+    record.cost_usd = target.price.cost(record.usage, seconds)
     if record.cost_usd is None:
-        guessed = answers.estimate(len(record.input), len(record.output))
+        guessed = Usage(answers.tokens_in(record.asked_bytes), guessed_tokens)
         record.charged_usd = target.price.cost(guessed, seconds) or 0.0
     else:
         record.charged_usd = record.cost_usd

@@ -17,12 +17,14 @@ from shiftright.features.current import baseline_variant, named_variant
 from shiftright.features.loading import run_of
 from shiftright.gateway.configuration import Configuration, Provider, split_name
 from shiftright.gateway.refusal import unknown_model
-from shiftright.models.prices import Price, own_price
+from shiftright.models.prices import UNKNOWN, Price, own_price
 
 _log = logging.getLogger("shiftright.gateway")
 _PLAIN = re.compile(r"[\w-]+(\.[\w-]+)*(?<!\.gguf)", re.ASCII)
 _PARAMETERS = ("temperature", "top_p", "seed", "max_tokens")
 _MOST_ROUTES = 10_000
+LONGEST_NAME = 256
+"""Characters: names are looked up in tables and price lists, and kept."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -37,7 +39,7 @@ class Target(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """``targets`` are asked one after the other; a route without any calls the feature itself.
 
-    ``parameters`` are the variant's, for requests that name none.
+    ``parameters`` are the variant's, for requests that name none. ``price`` is that of the feature's model.
     """
 
     targets: tuple[Target, ...]
@@ -45,6 +47,12 @@ class Route(msgspec.Struct, frozen=True):
     spec: Spec | None = None
     variant: Variant | None = None
     parameters: dict[str, Any] = {}
+    price: Price = UNKNOWN
+
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """Of all that may be asked."""
+        return tuple(target.price for target in self.targets) or (self.price,)
 
     @property
     def variant_name(self) -> str:
@@ -89,6 +97,8 @@ class Router:
         """
         found = self._routes.get(name)
         if found is None:
+            if len(name) > LONGEST_NAME:
+                raise unknown_model(name, f"A name has at most {LONGEST_NAME} characters.")
             found = self._find(name)
             if len(self._routes) >= _MOST_ROUTES:
                 self._routes.clear()
@@ -128,11 +138,15 @@ class Router:
     def of_feature(self, spec: Spec, variant: Variant) -> Route:
         """A variant that is a model and nothing else is asked with the caller's own messages; others are called."""
         model = variant.get("model")
-        if run_of(spec, variant) is not None or "prompt" in variant or not isinstance(model, str):
+        if not isinstance(model, str):
             return Route((), spec.feature, spec, variant)
-        first = self._target(model, variant.settings)
-        if first.provider is None:
+        try:
+            first = self._target(model, variant.settings)
+        except UsageError:
+            # what it means is for the feature to say, when it is called
             return Route((), spec.feature, spec, variant)
+        if run_of(spec, variant) is not None or "prompt" in variant or first.provider is None:
+            return Route((), spec.feature, spec, variant, price=first.price)
         after = self.configuration.fallback.get(spec.feature) or self.configuration.fallback.get(model, ())
         # those of its own protocol are asked on the way; what is below them is asked when all of them failed
         models = takewhile(lambda rung: ":" in rung and not rung.startswith("person:"), spec.ship.fallback)

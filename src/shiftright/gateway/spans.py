@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from shiftright.core.answer import Span
+from shiftright.core.answer import Span, Usage
 from shiftright.core.trace import Operation, SpanRow
 from shiftright.improve.tokens import token
 from shiftright.tracing import attributes as names
@@ -80,12 +80,12 @@ class Record(msgspec.Struct):
     key: str = ""
     input: str = ""
     output: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
+    usage: Usage = Usage()
     cost_usd: float | None = 0.0
     charged_usd: float = 0.0
+    held_usd: float = 0.0
+    asked_bytes: int = 0
+    sent_bytes: int = 0
     status: int = 200
     error: str | None = None
     attempts: int = 0
@@ -99,7 +99,7 @@ class Record(msgspec.Struct):
 
     def row(self) -> SpanRow:
         ids = self.ids
-        kept: dict[str, Any] = {names.URL_PATH: self.path, names.HTTP_STATUS: self.status}
+        kept: dict[str, Any] = {names.URL_PATH: self.path[:500], names.HTTP_STATUS: self.status}
         if self.asked:
             kept[names.REQUEST_MODEL] = self.asked
         if self.response_id:
@@ -114,6 +114,9 @@ class Record(msgspec.Struct):
             kept[names.FINISH_REASONS] = [self.finish_reason]
         if self.attempts > 1:
             kept[names.ATTEMPTS] = self.attempts
+        usage = self.usage
+        if usage.written_tokens:
+            kept[names.CACHE_CREATION_TOKENS] = usage.written_tokens
         if self.first_byte_ns:
             kept[names.FIRST_CHUNK_S] = (self.first_byte_ns - self.start_ns) / 1e9
         if (assigned := self.assigned) is not None:
@@ -124,6 +127,8 @@ class Record(msgspec.Struct):
         if self.shadow_of:
             kept[names.SHADOW_OF] = self.shadow_of
         name = self.feature or f"{self.operation} {self.model or self.asked}".rstrip()
+        if name == "other":
+            name = self.path
         return SpanRow(
             trace_id=ids.trace_id,
             span_id=ids.span_id,
@@ -142,10 +147,10 @@ class Record(msgspec.Struct):
             session=self.session,
             provider=self.provider,
             model=self.model,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            cached_tokens=self.cached_tokens,
-            reasoning_tokens=self.reasoning_tokens,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
             cost_usd=self.cost_usd,
             input=self.input,
             output=self.output,

@@ -1,7 +1,8 @@
 """Chats answered by a feature, or by a model whose provider does not speak the caller's protocol (pydantic-ai).
 
-Text, images by URL, tools and usage are carried over; parameters a provider does not have are left out by pydantic-ai.
-A stream is sent in one piece when the answer is there. Other kinds of content are refused, not dropped.
+Text, images by URL, tools, the shape of the answer and usage are carried over. What would be lost is refused, but for
+numbers like ``seed`` that pydantic-ai leaves out where a provider does not have them. A stream is sent in one piece
+when the answer is there.
 """
 
 from __future__ import annotations
@@ -15,22 +16,17 @@ import msgspec
 
 from shiftright.core.answer import Answer, Usage
 from shiftright.errors import CredentialsError, Error, MissingDependency, ModelTimeout, ProviderError
+from shiftright.gateway import parameters
+from shiftright.gateway.answers import tokens_in
+from shiftright.gateway.body import Asked
 from shiftright.gateway.calls import Calls
+from shiftright.gateway.circuit import Circuit
 from shiftright.gateway.fallbacks import Escalation, Fallbacks
 from shiftright.gateway.passing import charge
 from shiftright.gateway.refusal import Dialect, Refusal, malformed
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
-
-_SETTINGS = (
-    "temperature",
-    "top_p",
-    "seed",
-    "max_tokens",
-    "presence_penalty",
-    "frequency_penalty",
-    "parallel_tool_calls",
-)
+from shiftright.gateway.upstream import THEIR_FAULT, Upstreams, left_alone
 
 
 class Said(msgspec.Struct):
@@ -48,7 +44,9 @@ async def answer(
     dialect: Dialect,
     route: Route,
     data: bytes,
+    asked: Asked,
     calls: Calls,
+    upstreams: Upstreams,
     fallbacks: Fallbacks,
     proto: Any,
     record: Record,
@@ -63,6 +61,7 @@ async def answer(
     """
     request: dict[str, Any] = msgspec.json.decode(data)
     messages = _messages(request, dialect)
+    parameters.check(request, dialect, feature=route.spec is not None)
     if route.spec is not None and route.variant is not None:
         if failed is None:
             given = await fallbacks.ask(route.spec, route.variant, _value(messages), record)
@@ -71,7 +70,7 @@ async def answer(
             given = await fallbacks.below(route.spec, route.variant, _value(messages), record, failed, tried)
         said = _said(given, record)
     else:
-        said = await _first(route.targets, messages, request, calls, record)
+        said = await _first(route.targets, messages, request, asked, calls, upstreams, record)
     # A trace may hold many answers.
     answer_id = record.ids.span_id
     body = _openai(said, answer_id) if dialect == "openai" else _anthropic(said, answer_id)
@@ -100,35 +99,63 @@ async def _first(
     targets: tuple[Target, ...],
     messages: list[dict[str, Any]],
     request: dict[str, Any],
+    asked: Asked,
     calls: Calls,
+    upstreams: Upstreams,
     record: Record,
 ) -> Said:
-    for position, target in enumerate(targets):
-        record.provider = target.name.partition(":")[0]
+    refusal: Refusal | None = None
+    for target in targets:
+        name = target.name.partition(":")[0] if target.provider is None else target.provider.name
+        circuit = upstreams.circuit(name if target.provider is None else target.provider.base_url)
+        if (wait_s := circuit.wait_s()) > 0:
+            refusal = left_alone(name, wait_s)
+            continue
+        record.provider = name
         try:
             said = await calls.run(_asked(target, messages, request, calls))
-        except asyncio.CancelledError:
-            # nobody waits for the answer any more, but its provider is paid all the same
-            record.charged_usd = target.price.expected(len(record.input), None) or 0.0
-            raise
-        except (ProviderError, ModelTimeout) as error:
-            if position + 1 < len(targets):
-                continue
-            status = 504 if isinstance(error, ModelTimeout) else error.status or 502
-            retry = error.retry_after if isinstance(error, ProviderError) else None
-            raise Refusal(status, error.code, error.message, retry_after_s=retry) from error
-        except (CredentialsError, MissingDependency) as error:
-            raise Refusal(502, error.code, error.message, hint=error.hint, final=True) from error
-        except Error as error:
-            raise Refusal(400, error.code, error.message, hint=error.hint) from error
+        except BaseException as error:
+            _judge(circuit, error)
+            if isinstance(error, asyncio.CancelledError):
+                # nobody waits for the answer any more, but its provider is paid all the same
+                record.charged_usd = asked.expected_usd(target.price, record.asked_bytes) or 0.0
+            if not isinstance(error, Error):
+                raise
+            refusal = _refused(error)
+            if not isinstance(error, (ProviderError, ModelTimeout)):
+                raise refusal from error
+            continue
+        circuit.worked()
         record.model = said.model
-        record.input_tokens, record.output_tokens = said.usage.input_tokens, said.usage.output_tokens
-        record.cached_tokens, record.reasoning_tokens = said.usage.cached_tokens, said.usage.reasoning_tokens
+        record.usage = said.usage
         record.finish_reason = said.finish_reason
         record.output = msgspec.json.encode([_message(said)]).decode()
-        charge(record, target)
+        charge(record, target, tokens_in(len(record.output)))
         return said
-    raise AssertionError("a route without a feature has a target")
+    assert refusal is not None, "a route without a feature has a target"
+    raise refusal
+
+
+def _judge(circuit: Circuit, error: BaseException) -> None:
+    """What a failed call says of its provider: nothing where its client went, or it was not asked at all."""
+    if isinstance(error, ModelTimeout):
+        circuit.failed()
+    elif isinstance(error, ProviderError):
+        (circuit.failed if error.status is None or error.status in THEIR_FAULT else circuit.worked)()
+    else:
+        circuit.gave_up()
+
+
+def _refused(error: Error) -> Refusal:
+    match error:
+        case ModelTimeout():
+            return Refusal(504, error.code, error.message)
+        case ProviderError():
+            return Refusal(error.status or 502, error.code, error.message, retry_after_s=error.retry_after)
+        case CredentialsError() | MissingDependency():
+            return Refusal(502, error.code, error.message, hint=error.hint, final=True)
+        case _:
+            return Refusal(400, error.code, error.message, hint=error.hint)
 
 
 async def _asked(
@@ -142,22 +169,14 @@ async def _asked(
     from shiftright.models.chat import messages_of
     from shiftright.models.layers import usage_of
 
-    speaks = target.provider is not None and target.provider.dialect == "openai"
-    # Anthropic's and all others are known to pydantic-ai by name, and read the same variables.
-    model = await calls.model(
-        target.model if speaks else target.name,
-        target.provider.base_url if target.provider and speaks else "",
-    )
-    settings: Any = {key: request[key] for key in _SETTINGS if request.get(key) is not None}
-    if (longest := request.get("max_completion_tokens")) is not None:
-        settings["max_tokens"] = longest
-    if stop := request.get("stop") or request.get("stop_sequences"):
-        settings["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    model = await calls.model(target)
+    settings: Any = parameters.settings_of(request)
     tools = [
         ToolDefinition(
             name=tool["name"],
             description=tool.get("description"),
             parameters_json_schema=tool.get("parameters") or tool.get("input_schema") or {"type": "object"},
+            strict=tool.get("strict"),
         )
         for tool in _tools(request)
     ]
@@ -165,7 +184,9 @@ async def _asked(
         model,
         messages_of(messages),
         model_settings=settings,
-        model_request_parameters=ModelRequestParameters(function_tools=tools),
+        model_request_parameters=ModelRequestParameters(
+            function_tools=tools, **parameters.output_of(request)
+        ),
     )
     texts = [part.content for part in response.parts if isinstance(part, TextPart)]
     asked_for = [
@@ -189,6 +210,8 @@ def _tools(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         described = tool.get("function", tool) if isinstance(tool, dict) else None
         if not isinstance(described, dict) or not isinstance(described.get("name"), str):
             raise malformed("a tool has no name; only functions can be translated")
+        if tool.get("type") not in (None, "function", "custom"):
+            raise malformed(f"a tool of the type {str(tool['type'])[:100]!r} cannot be translated")
         found.append(described)
     return found
 
@@ -311,7 +334,8 @@ def _anthropic(said: Said, answer_id: str) -> dict[str, Any]:
         "stop_reason": reasons.get(said.finish_reason, "end_turn"),
         "stop_sequence": None,
         "usage": {
-            "input_tokens": said.usage.input_tokens - said.usage.cached_tokens,
+            "input_tokens": said.usage.input_tokens - said.usage.cached_tokens - said.usage.written_tokens,
+            "cache_creation_input_tokens": said.usage.written_tokens,
             "cache_read_input_tokens": said.usage.cached_tokens,
             "output_tokens": said.usage.output_tokens,
         },

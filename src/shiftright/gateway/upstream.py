@@ -35,8 +35,9 @@ _LONGEST_PAUSE_S = 20.0
 _FIRST_PAUSE_S = 0.25
 # About the moment, not about the request; 529 is Anthropic's "overloaded".
 WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504, 529})
-_THEIR_FAULT = frozenset({500, 502, 503, 504, 529})
-# What concerns the connection, or says in the name of this server what only it may say: its traces, cookies and CORS.
+THEIR_FAULT = frozenset({500, 502, 503, 504, 529})
+# What concerns the connection, or says in the name of this server what only it may say: its traces, cookies and CORS,
+# and what browsers are to remember of it.
 _NOT_PASSED_BACK = frozenset(
     {
         "connection",
@@ -51,6 +52,9 @@ _NOT_PASSED_BACK = frozenset(
         "x-trace-id",
         "x-feedback-token",
         "set-cookie",
+        "clear-site-data",
+        "strict-transport-security",
+        "alt-svc",
     }
 )
 
@@ -126,6 +130,10 @@ class Upstreams:
         self._quick: dict[tuple[str, str], bool] = {}
         """By base URL and path: did the last whole answer come before anybody looks whether its client went?"""
 
+    def circuit(self, place: str) -> Circuit:
+        """One for each address, however it is asked."""
+        return self._circuits.setdefault(place, Circuit())
+
     async def ask(self, requests: Sequence[Request], *, stream: bool) -> Reply:
         """The answer of the first request that gets one worth having; the last one's answer else.
 
@@ -138,9 +146,9 @@ class Upstreams:
         attempts = 0
         for position, request in enumerate(requests):
             last = position + 1 == len(requests)
-            circuit = self._circuits.setdefault(request.provider.base_url, Circuit())
+            circuit = self.circuit(request.provider.base_url)
             if (wait_s := circuit.wait_s()) > 0:
-                refusal = _left_alone(request.provider, wait_s)
+                refusal = left_alone(request.provider.name, wait_s)
                 continue
             try:
                 reply = await self._persist(request, circuit, stream=stream, patient=last)
@@ -178,7 +186,7 @@ class Upstreams:
                 circuit.gave_up()
                 raise
             reply.attempts = attempt
-            if reply.status in _THEIR_FAULT:
+            if reply.status in THEIR_FAULT:
                 circuit.failed()
             elif reply.streams:
                 # it may still break off: its end tells (Reply.judge); others may be asked meanwhile
@@ -298,11 +306,11 @@ def _retry_after(headers: Headers, otherwise: float) -> float:
     return pause if math.isfinite(pause) and pause >= 0 else otherwise
 
 
-def _left_alone(provider: Provider, wait_s: float) -> Refusal:
+def left_alone(provider: str, wait_s: float) -> Refusal:
     return Refusal(
         503,
         "provider_down",
-        f"{provider.name} failed again and again and is left alone",
+        f"{provider} failed again and again and is left alone",
         retry_after_s=wait_s,
     )
 

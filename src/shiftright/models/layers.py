@@ -312,5 +312,9 @@ def usage_of(response: ModelResponse) -> Usage:
     """pydantic-ai's usage of one response as ours."""
     theirs = response.usage
     return Usage(
-        theirs.input_tokens, theirs.output_tokens, theirs.cache_read_tokens, theirs.output_reasoning_tokens
+        theirs.input_tokens,
+        theirs.output_tokens,
+        theirs.cache_read_tokens,
+        theirs.output_reasoning_tokens,
+        theirs.cache_write_tokens,
     )

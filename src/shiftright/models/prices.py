@@ -42,11 +42,8 @@ class Price(msgspec.Struct, frozen=True):
         """Named by the user, not looked up."""
         return self.input is not None or self.gpu_hour is not None
 
-    def cost(self, usage: Usage, seconds: float, written_tokens: int = 0) -> float | None:
-        """USD of a call with this usage that took ``seconds``; None when no price is known, or no usage is.
-
-        ``written_tokens`` are those of the input that went into the provider's cache, where that costs extra.
-        """
+    def cost(self, usage: Usage, seconds: float) -> float | None:
+        """USD of a call with this usage that took ``seconds``; None when no price is known, or no usage is."""
         if self.gpu_hour is not None:
             return seconds * self.gpu_hour / 3600 / self.concurrency
         if self.input == 0 and not self.output:
@@ -57,16 +54,18 @@ class Price(msgspec.Struct, frozen=True):
             return (usage.input_tokens * self.input + usage.output_tokens * (self.output or 0.0)) / 1e6
         if not self.model:
             return None
-        return _list_price(self.model, self.provider, self.base_url, usage, written_tokens)
+        return _list_price(self.model, self.provider, self.base_url, usage)
 
-    def expected(self, characters: int, max_tokens: int | None, seconds: float = 1.0) -> float | None:
+    def expected(
+        self, characters: int, max_tokens: int | None, seconds: float = 1.0, answers: int = 1
+    ) -> float | None:
         """USD a call may cost, before it is made.
 
-        Tokens are taken as characters / 4, and the answer as ``max_tokens`` long (500 where that is not set), so
+        Tokens are taken as characters / 4, and each answer as ``max_tokens`` long (500 where that is not set), so
         the estimate is rather high than low.
         """
         tokens = characters // _CHARS_PER_TOKEN + 1
-        return self.cost(Usage(tokens, max_tokens or _EXPECTED_OUTPUT_TOKENS), seconds)
+        return self.cost(Usage(tokens, answers * (max_tokens or _EXPECTED_OUTPUT_TOKENS)), seconds)
 
 
 FREE = Price(input=0.0, output=0.0)
@@ -117,12 +116,11 @@ _STRAIGHT_BELOW = 32_000
 _PRICES_HOLD_S = 600
 
 
-def _list_price(
-    model: str, provider: str | None, base_url: str | None, usage: Usage, written: int = 0
-) -> float | None:
+def _list_price(model: str, provider: str | None, base_url: str | None, usage: Usage) -> float | None:
+    written = usage.written_tokens
     uncached = usage.input_tokens - usage.cached_tokens - written
     if usage.input_tokens >= _STRAIGHT_BELOW or uncached < 0:
-        return _looked_up(model, provider, base_url, usage, written)
+        return _looked_up(model, provider, base_url, usage)
     # Looking a price up takes 100 µs, which is half of what a request may take; some prices depend on the hour.
     line = _price_line(model, provider, base_url, int(time.time() // _PRICES_HOLD_S))
     if line is None:
@@ -141,7 +139,7 @@ def _price_line(
     shorter = _looked_up(model, provider, base_url, Usage(half))
     longer = _looked_up(model, provider, base_url, Usage(whole))
     cached = _looked_up(model, provider, base_url, Usage(whole, 0, half))
-    written = _looked_up(model, provider, base_url, Usage(whole), half)
+    written = _looked_up(model, provider, base_url, Usage(whole, written_tokens=half))
     answered = _looked_up(model, provider, base_url, Usage(half, half))
     if shorter is None or longer is None or cached is None or written is None or answered is None:
         return None
@@ -156,9 +154,7 @@ def _price_line(
     )
 
 
-def _looked_up(
-    model: str, provider: str | None, base_url: str | None, usage: Usage, written: int = 0
-) -> float | None:
+def _looked_up(model: str, provider: str | None, base_url: str | None, usage: Usage) -> float | None:
     # The data shipped with genai-prices; without its updater it never uses the network. The usage is already
     # extracted with the API's own flavour by pydantic-ai, so cached tokens are inside input_tokens here.
     from genai_prices import Usage as Priced
@@ -168,7 +164,7 @@ def _looked_up(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cached_tokens,
-        cache_write_tokens=written,
+        cache_write_tokens=usage.written_tokens,
     )
     if base_url:
         try:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic_ai.exceptions import UserError
@@ -42,10 +42,7 @@ def provider_model(name: str, *, settings: Mapping[str, Any], root: Path) -> Mod
     try:
         model = infer_model(name, provider_factory=build if settings.get("api_key_env") else infer_provider)
     except ImportError as error:
-        extra = f"shiftright[{provider}]" if provider in _EXTRAS else f"pydantic-ai-slim[{provider}]"
-        raise MissingDependency(
-            f"{name} needs a package that is not installed", hint=f"pip install '{extra}'"
-        ) from error
+        raise _not_installed(name, provider) from error
     except CredentialsError as missing:
         return _keyless(name, missing)
     except (UserError, ValueError) as error:
@@ -76,10 +73,6 @@ def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> M
     Raises:
         SpecError: when the address or the model is missing.
     """
-    from pydantic_ai.models.openai import OpenAIChatModel
-
-    from shiftright.models.address import AddressProvider
-
     base_url, _, model = name.partition("#")
     if settings.get("base_url"):
         base_url, model = str(settings["base_url"]), name
@@ -96,9 +89,35 @@ def compatible_model(name: str, *, settings: Mapping[str, Any], root: Path) -> M
         key = _key(settings, address.hostname)
     except CredentialsError as error:
         key, missing = PLACEHOLDER, error
-    provider = AddressProvider(address.hostname, base_url=base_url, api_key=key)
-    made = _without_own_retries(OpenAIChatModel(model, provider=provider))
+    made = model_at("openai", address.hostname, model, base_url=base_url, api_key=key)
     return made if missing is None else Keyless(made, missing)
+
+
+def model_at(
+    dialect: Literal["openai", "anthropic"], name: str, model: str, *, base_url: str, api_key: str | None
+) -> Model:
+    """The model at an address that speaks OpenAI's chat completions or Anthropic's messages.
+
+    ``name`` is the provider's. Without a key none is sent: what is in the environment is meant for another address.
+
+    Raises:
+        MissingDependency: the dialect's package is not there.
+    """
+    if dialect == "openai":
+        from pydantic_ai.models.openai import OpenAIChatModel
+
+        from shiftright.models.address import AddressProvider
+
+        there = AddressProvider(name, base_url=base_url, api_key=api_key)
+        return _without_own_retries(OpenAIChatModel(model, provider=there))
+    try:
+        from pydantic_ai.models.anthropic import AnthropicModel
+        from pydantic_ai.providers.anthropic import AnthropicProvider
+    except ImportError as error:
+        raise _not_installed(f"{name}:{model}", dialect) from error
+    # as in AddressProvider: without a key of ours the SDK would send ANTHROPIC_API_KEY
+    keyed = AnthropicProvider(base_url=base_url, api_key=api_key or "none")
+    return _without_own_retries(AnthropicModel(model, provider=keyed))
 
 
 def _key(settings: Mapping[str, Any], provider: str) -> str | None:
@@ -112,6 +131,11 @@ def _key(settings: Mapping[str, Any], provider: str) -> str | None:
             hint=f"export {variable}=…",
         )
     return key
+
+
+def _not_installed(name: str, provider: str) -> MissingDependency:
+    extra = f"shiftright[{provider}]" if provider in _EXTRAS else f"pydantic-ai-slim[{provider}]"
+    return MissingDependency(f"{name} needs a package that is not installed", hint=f"pip install '{extra}'")
 
 
 def _unusable(name: str, provider: str, error: Exception) -> CredentialsError | SpecError:

@@ -72,8 +72,10 @@ def _feature(feature: FeatureGate, reports: Reports) -> Iterator[str]:
     for line in feature.looser:
         agreed = f" (agreed to by {escaped(feature.signed_by)})" if feature.signed_by else ""
         yield f"> ⚠️ **looser contract** of {escaped(feature.feature)}: {escaped(line)}{agreed}"
-    yield from (f"> {escaped(note)}" for note in feature.notes)
-    if feature.looser or feature.notes:
+    # where no variant was looked at, what is left of the reasons is the way out
+    ways = () if feature.variants else feature.reasons[1:]
+    yield from (f"> {escaped(said)}" for said in (*feature.notes, *ways))
+    if feature.looser or feature.notes or ways:
         yield ""
     for each in feature.variants:
         if each.checks:

@@ -45,6 +45,8 @@ class Intake:
         self._closed = False
         self.dropped = 0
         """Spans lost so far: offered when there was no room, or when the store could not be written."""
+        self.untraced = 0
+        """Requests refused without a known key that left no trace: there were too many."""
         self.failure: StoreError | None = None
         """Why the last write failed; None after one that worked."""
         self._thread = Thread(target=self._run, name="shiftright-intake", daemon=True)

@@ -85,9 +85,15 @@ class Ledger:
         with self._database.read() as connection:
             return [
                 ConsumedRow(
-                    decision, position, case_id, digest, decode_values(candidate), decode_values(baseline)
+                    decision,
+                    position,
+                    case_id,
+                    digest,
+                    decode_values(candidate),
+                    decode_values(baseline),
+                    closes,
                 )
-                for decision, position, case_id, digest, candidate, baseline in connection.execute(
+                for decision, position, case_id, digest, candidate, baseline, closes in connection.execute(
                     rows.order_by(_consumed.position)
                 )
             ]
@@ -167,6 +173,7 @@ def consumed_rows(consumed: Sequence[ConsumedRow]) -> list[tuple[Any, ...]]:
             c.case_digest,
             encode(c.candidate),
             encode(c.baseline),
+            c.closes,
         )
         for c in consumed
     ]

@@ -76,9 +76,10 @@ class RunCase(msgspec.Struct, frozen=True, gc=False):
 class DecisionRow(msgspec.Struct, frozen=True):
     """One attempt at one decision in the ledger.
 
-    ``key`` digests ``parts`` (what is decided: feature code, clauses, variant, baseline, dataset lineage,
-    estimand); ``attempt`` counts from 1. ``frozen`` is what was fixed at the first call (baseline scores,
-    planning sample, K). ``id`` comes from ``records.ledger.new_id()``.
+    ``parts`` are what is decided (feature code, clauses, variant, baseline, dataset lineage, estimand); ``attempt``
+    counts from 1. Two rows of one ``key`` and attempt would be one decision begun twice at the same time. ``frozen``
+    is what was fixed at the first call (baseline scores, planning sample, K). ``id`` comes from
+    ``records.ledger.new_id()``.
     """
 
     id: str
@@ -101,7 +102,7 @@ class ConsumedRow(msgspec.Struct, frozen=True, gc=False):
     """One case a decision has used, at its place in the order (from 0).
 
     ``candidate`` and ``baseline`` map a check's name to its values, one per repeat, None where the measurement
-    failed.
+    failed. ``closes`` marks the last case of its group, as groups were when it was used.
     """
 
     decision_id: str
@@ -110,6 +111,7 @@ class ConsumedRow(msgspec.Struct, frozen=True, gc=False):
     case_digest: str
     candidate: dict[str, tuple[float | None, ...]] = {}
     baseline: dict[str, tuple[float | None, ...]] = {}
+    closes: bool = True
 
 
 class CachedCall(msgspec.Struct, frozen=True):

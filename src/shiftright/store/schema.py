@@ -103,6 +103,7 @@ consumed = sa.Table(
     sa.Column("case_digest", sa.Text, nullable=False),
     sa.Column("candidate", sa.Text, nullable=False),
     sa.Column("baseline", sa.Text, nullable=False),
+    sa.Column("closes", sa.Boolean, nullable=False, server_default=sa.true()),
     sqlite_with_rowid=False,
 )
 

@@ -191,6 +191,8 @@ _SLOTS: Final = {
 }
 _TOKENS: Final = ("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens")
 _PARAMETERS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
+_MOST_USD: Final = 1e6
+"""One span states no more, or what it states is not believed: sums of them stay amounts of money."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -356,4 +358,4 @@ def _amount(value: Any) -> float | None:
         amount = float(value)
     except (TypeError, ValueError):
         return None
-    return amount if 0 <= amount < float("inf") else None
+    return amount if 0 <= amount <= _MOST_USD else None

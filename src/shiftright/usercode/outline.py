@@ -15,10 +15,11 @@ from shiftright.usercode import search
 # Names and attributes through which code may bind what its text does not show.
 _DYNAMIC = frozenset({"globals", "vars", "exec", "setattr", "__dict__", "__getattr__", "__path__", "modules"})
 _SOURCELESS = Path()
+_Data = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr)
 _Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def require(reference: str, root: Path, *, file: Path, line: int | None) -> None:
+def require(reference: str, root: Path, *, file: Path, line: int | None, feature: bool = False) -> None:
     """Refuse a ``module:name`` (``name`` may be dotted) that importing cannot give.
 
     Where the source does not tell (C code, star imports, inherited attributes, names made up at run time) it passes,
@@ -27,9 +28,10 @@ def require(reference: str, root: Path, *, file: Path, line: int | None) -> None
     Args:
         root: folder of the contract that names it.
         file, line: where it is named, for errors.
+        feature: it is what a contract runs: a function of one input.
 
     Raises:
-        SpecError: no such module or name; the module cannot be parsed.
+        SpecError: no such module or name; the module cannot be parsed; it cannot be a feature.
         MissingDependency: it is of a known package that is not installed.
     """
     module, _, path = reference.partition(":")
@@ -52,11 +54,61 @@ def require(reference: str, root: Path, *, file: Path, line: int | None) -> None
         return
     if first not in names and not search.module_files(source.parent, first):
         _refuse(reference, source, first, names, file, line)
+    if feature and not rest and (wrong := _no_feature(tree, first)):
+        raise SpecError(
+            f"{reference} {wrong[0]}",
+            file=source,
+            line=wrong[1],
+            hint="Name a function that takes its input and, annotated with Context, the context.",
+        )
     within = [node for node in ast.walk(tree) if isinstance(node, _Definition) and node.name == first]
     if rest and within and not rest[0].startswith("__"):
         known = _attributes(tree, first, within)
         if known is not None and rest[0] not in known:
             _refuse(reference, source, rest[0], known, file, line)
+
+
+def _no_feature(tree: ast.Module, name: str) -> tuple[str, int] | None:
+    """Why the last statement that binds a name makes no feature of it, and its line; None where that is not plain."""
+    bound: ast.stmt | None = None
+    for node in tree.body:
+        if isinstance(node, _Definition):
+            names = {node.name}
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.Delete):
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and _changes(part)}
+        else:
+            names = _bound(ast.Module([node], []))
+        bound = node if name in names else bound
+    if isinstance(bound, ast.Delete):
+        return "is deleted again", bound.lineno
+    if isinstance(bound, ast.Assign | ast.AnnAssign) and isinstance(bound.value, _Data):
+        simple = all(isinstance(target, ast.Name) for target in _targets(bound))
+        return ("is no function", bound.lineno) if simple else None
+    if isinstance(bound, ast.FunctionDef | ast.AsyncFunctionDef) and not bound.decorator_list:
+        return _one_input(bound)
+    return None
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def _changes(name: ast.Name) -> bool:
+    return not isinstance(name.ctx, ast.Load)
+
+
+def _one_input(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, int] | None:
+    given = function.args
+    positional = [*given.posonlyargs, *given.args]
+    needed = positional[: len(positional) - len(given.defaults)][1:]
+    needed += [
+        arg for arg, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None
+    ]
+    if not positional and given.vararg is None:
+        return "takes no input", function.lineno
+    # an annotated one may be the context, by whatever name that was imported
+    surplus = [arg.arg for arg in needed if arg.annotation is None]
+    return (f"takes {surplus[0]!r} besides its input", function.lineno) if surplus else None
 
 
 def _source(module: str, root: Path) -> Path | None:

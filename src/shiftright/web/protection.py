@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from shiftright.core.loopback import hostname, is_loopback
+from shiftright.core.loopback import hostname, is_loopback, same_origin
 from shiftright.web.problems import is_page, refuse
 from shiftright.web.sessions import admitted
 
@@ -76,7 +75,7 @@ class Protection:
                 "message": "without a key this server answers to loopback names only",
                 "hint": "Open it as http://127.0.0.1, or set SHIFTRIGHT_KEY and start it again.",
             }
-        if scope["method"] not in SAFE and not feedback and not same_origin(headers):
+        if scope["method"] not in SAFE and not feedback and not from_own_page(headers):
             return 403, {
                 "code": "origin",
                 "message": "this request comes from another site's page",
@@ -92,13 +91,5 @@ class Protection:
         }
 
 
-def same_origin(headers: Headers) -> bool:
-    """Does a request that changes something come from our own page, or from no page at all?
-
-    Browsers say where it comes from (Sec-Fetch-Site, Origin); programs say nothing.
-    """
-    fetched = headers.get("sec-fetch-site")
-    if fetched is not None:
-        return fetched in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+def from_own_page(headers: Headers) -> bool:
+    return same_origin(headers.get("sec-fetch-site"), headers.get("origin"), headers.get("host"))

@@ -255,7 +255,7 @@ def _of_pairing(pairing: Pairing) -> list[str]:
 
 
 def _cases(pairs: Sequence[Pair]) -> dict[str, Case]:
-    return {pair.case_id: Case(pair.case_id, group=pair.group) for pair in pairs}
+    return {pair.case_id: Case(pair.case_id, group=pair.group, digest=pair.case_id) for pair in pairs}
 
 
 def _warnings(before: Recorded, after: Recorded) -> list[str]:

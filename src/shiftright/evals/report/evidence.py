@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import msgspec
 
-from shiftright.core.case import Case
 from shiftright.core.spec import Spec
+from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import ContractTest, Frozen
-from shiftright.decisions.order import Step, arrange
 from shiftright.decisions.units import CaseScores
 from shiftright.evals.accounting import yardsticks
-from shiftright.store import Records
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
 MOST_POINTS = 120
@@ -37,16 +35,11 @@ class Retraced(msgspec.Struct, frozen=True):
     limit: float | None = None
 
 
-def retrace(
-    decision: DecisionRow | None, spec: Spec | None, cases: Mapping[str, Case], records: Records
-) -> Retraced:
-    """Nothing where there was no decision, or where the contract or the cases it used are not there any more."""
+def retrace(decision: DecisionRow | None, consumed: Sequence[ConsumedRow], spec: Spec | None) -> Retraced:
+    """Nothing where there was no decision, or where the contract is not there any more."""
     if decision is None or spec is None:
         return Retraced()
-    consumed = records.ledger.consumed(decision.id)
-    if not consumed or any(
-        row.case_id not in cases or cases[row.case_id].digest != row.case_digest for row in consumed
-    ):
+    if not consumed:
         return Retraced()
     try:
         frozen = msgspec.convert(decision.frozen, Frozen)
@@ -57,21 +50,24 @@ def retrace(
     names = {check.name for check in spec.checks}
     if any(plan.check not in names for plan in frozen.clauses):
         return Retraced()
-    order = arrange(
-        cases.values(),
-        seed=decision.seed,
-        consumed=[row.case_id for row in consumed],
-        grouped=frozen.estimand == "population",
-    )
-    return _replayed(spec, frozen, consumed, order.done)
+    return _replayed(spec, frozen, consumed)
 
 
-def _replayed(spec: Spec, frozen: Frozen, consumed: list[ConsumedRow], steps: tuple[Step, ...]) -> Retraced:
+def standing(
+    decision: DecisionRow, consumed: Sequence[ConsumedRow], spec: Spec, *, complete: bool
+) -> Verdict | None:
+    """The verdict as it stands on what was used; None where that cannot be said: nothing used, or another contract."""
+    if not consumed or decision.parts.get("clauses") != spec.digest:
+        return None
+    frozen = msgspec.convert(decision.frozen, Frozen)
     contract = ContractTest(spec, frozen)
-    scores = [
-        CaseScores(row.case_id, row.candidate, row.baseline, step.unit, step.closes)
-        for row, step in zip(consumed, steps, strict=True)
-    ]
+    contract.replay([CaseScores.of(row) for row in consumed], frozen.raises)
+    return contract.verdict(complete=complete)
+
+
+def _replayed(spec: Spec, frozen: Frozen, consumed: Sequence[ConsumedRow]) -> Retraced:
+    contract = ContractTest(spec, frozen)
+    scores = [CaseScores.of(row) for row in consumed]
     stride = max(1, -(-len(scores) // MOST_POINTS))
     points: list[list[tuple[int, float, float]]] = [[(0, 1.0, 1.0)] for _ in contract.clauses]
     raises = dict(frozen.raises)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,14 +13,16 @@ from shiftright.core.case import Case
 from shiftright.core.spec import Spec
 from shiftright.core.verdict import Calls, CheckRow, Verdict
 from shiftright.datasets import sealed
+from shiftright.decisions.lock import Lock
 from shiftright.errors import Error
-from shiftright.evals.report.changes import CaseView, Values, views
-from shiftright.evals.report.evidence import Trajectory, retrace
+from shiftright.evals.history import LOCK_NAME
+from shiftright.evals.report.changes import CaseView, views
+from shiftright.evals.report.evidence import Trajectory, retrace, standing
 from shiftright.evals.report.figures import SideFigures, figures
 from shiftright.evals.report.slices import SliceRow, slices
 from shiftright.settings import Settings
 from shiftright.store import Records
-from shiftright.store.rows import DecisionRow, RunCase, RunRow, StoredAnswer
+from shiftright.store.rows import ConsumedRow, DecisionRow, RunCase, RunRow, StoredAnswer
 
 RECENT_RUNS = 500
 
@@ -62,24 +64,29 @@ class RunReport(msgspec.Struct, frozen=True):
 def gather(run_id: str, settings: Settings, records: Records) -> RunReport:
     """
     Args:
-        run_id: an id, or the beginning of one; a decision's id means its last run.
+        run_id: an id, or the beginning of one; a decision's id means its last run, or where no run of it is here (it
+            was decided on another machine) what the lock has of it.
 
     Raises:
         UsageError: for an unknown run.
     """
-    run = _run(run_id, records)
-    decision = records.ledger.get(run.decision_id) if run.decision_id else None
+    run, (decision, consumed) = _run(run_id, settings, records)
     gone: list[str] = []
     spec = _spec(run, settings, gone)
     known = _known_cases(spec, gone)
     gone += [f"{split}: the cases are sealed; what they say is not shown" for split in _sealed(spec)]
+    if decision is not None and run.id == decision.id:
+        gone.append(f"decided on another machine: scores from {LOCK_NAME}, no answers")
+        if spec is not None and run.verdict is None:
+            complete = len(consumed) >= len(known.get("gate", ()))
+            run = msgspec.structs.replace(run, verdict=standing(decision, consumed, spec, complete=complete))
     rows = _cases(run, records)
     answers = _answers(rows, records)
-    values = _baseline_values(decision, records)
+    values = {row.case_id: row.baseline for row in consumed}
     readable = {split: {k: c for k, c in cases.items() if not c.sealed} for split, cases in known.items()}
     cases = list(views(rows, readable, answers, values, spec))
     verdict = run.verdict
-    retraced = retrace(decision, spec, known.get("gate", {}), records)
+    retraced = retrace(decision, consumed, spec)
     calls = Calls(run.made, run.baseline_made, run.cached, retraced.fixed_sample, retraced.limit)
     return RunReport(
         run=run,
@@ -104,6 +111,8 @@ def gather(run_id: str, settings: Settings, records: Records) -> RunReport:
 
 def command(run: RunRow) -> str:
     """What repeats this run."""
+    if run.options.get("base"):
+        return f"shiftright gate --base {run.options['base'][:12]}"
     words = ["shiftright", "eval", run.feature]
     if run.options.get("variant"):
         words += ["--variant", str(run.options["variant"])]
@@ -116,15 +125,49 @@ def command(run: RunRow) -> str:
     return " ".join(words)
 
 
-def _run(run_id: str, records: Records) -> RunRow:
+def _run(
+    run_id: str, settings: Settings, records: Records
+) -> tuple[RunRow, tuple[DecisionRow | None, tuple[ConsumedRow, ...]]]:
+    """The run, with its decision and what that has used."""
     if not run_id.startswith("d-"):
-        return records.runs.get(run_id)
-    decision = records.ledger.get(run_id)
-    if decision is not None:
-        for run in records.runs.list(decision.feature, limit=RECENT_RUNS):
-            if run.decision_id == run_id:
-                return run
-    return records.runs.get(run_id)
+        run = records.runs.get(run_id)
+        return run, _decision(run.decision_id, settings, records) if run.decision_id else (None, ())
+    decision, consumed = _decision(run_id, settings, records)
+    if decision is None:
+        return records.runs.get(run_id), (None, ())
+    runs = records.runs.list(decision.feature, limit=RECENT_RUNS)
+    run = next((run for run in runs if run.decision_id == decision.id), _elsewhere(decision))
+    return run, (decision, consumed)
+
+
+def _decision(
+    decision_id: str, settings: Settings, records: Records
+) -> tuple[DecisionRow | None, tuple[ConsumedRow, ...]]:
+    row = records.ledger.get(decision_id)
+    if row is not None:
+        return row, tuple(records.ledger.consumed(decision_id))
+    locked = Lock.read(settings.root / LOCK_NAME).decisions
+    found = [entry for id_, entry in locked.items() if id_.startswith(decision_id)]
+    return (found[0].row, found[0].consumed) if len(found) == 1 else (None, ())
+
+
+def _elsewhere(decision: DecisionRow) -> RunRow:
+    """A decision whose runs are on another machine, as a run."""
+    return RunRow(
+        id=decision.id,
+        feature=decision.feature,
+        variant=decision.variant,
+        variant_digest=decision.parts.get("candidate", ""),
+        dataset_digest="",
+        started_at=decision.updated_at,
+        baseline=decision.baseline,
+        baseline_digest=decision.parts.get("baseline"),
+        decision_id=decision.id,
+        status="done" if decision.decided else "stopped",
+        verdict=decision.verdict,
+        options={"variant": decision.variant, "suite_mode": decision.estimand == "suite"},
+        seed=decision.seed,
+    )
 
 
 def _spec(run: RunRow, settings: Settings, gone: list[str]) -> Spec | None:
@@ -168,13 +211,6 @@ def _cases(run: RunRow, records: Records) -> list[RunCase]:
 def _answers(rows: Iterable[RunCase], records: Records) -> dict[str, StoredAnswer]:
     ids = {answer for row in rows for answer in (*row.candidate, *row.baseline)}
     return records.answers.by_ids(ids) if ids else {}
-
-
-def _baseline_values(decision: DecisionRow | None, records: Records) -> Mapping[str, Mapping[str, Values]]:
-    """Per case what the baseline scored: known from the lock too, where no answer of it is here."""
-    if decision is None:
-        return {}
-    return {row.case_id: row.baseline for row in records.ledger.consumed(decision.id)}
 
 
 def _judges(spec: Spec | None) -> Iterable[str]:

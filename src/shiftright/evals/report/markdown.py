@@ -29,7 +29,10 @@ def to_markdown(report: RunReport) -> str:
 
 
 def details(report: RunReport) -> Iterator[str]:
-    """Its rows and the cases that changed, without headline and footer."""
+    """What failed, its rows and the cases that changed, without headline and footer."""
+    for said in _beside(report):
+        yield f"> ⚠️ {escaped(said)}"
+        yield ""
     yield from board(report.rows)
     yield from _cases("broke", report.broke, MOST_BROKE)
     yield from _cases("fixed", report.fixed, MOST_FIXED)
@@ -52,9 +55,6 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield "|---|---|"
         yield f"| {escaped(first) if verdict.merge == 'no' else 'No harm is proven'} | {escaped(first)} |"
     yield ""
-    for said in _beside(report):
-        yield f"> ⚠️ {escaped(said)}"
-        yield ""
     yield from details(report)
     yield f"<sub>{_footer(report)}</sub>"
 

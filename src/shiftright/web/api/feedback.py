@@ -15,7 +15,7 @@ from shiftright.store.rows import FeedbackRow
 from shiftright.web.api.described import Problem, Refused, answer, answers, content_of
 from shiftright.web.api.traces import Cursor, Limit, Text, TraceFeedback
 from shiftright.web.api.traces import feedback as shown
-from shiftright.web.protection import same_origin
+from shiftright.web.protection import from_own_page
 from shiftright.web.sessions import admitted
 from shiftright.web.site import Site
 
@@ -113,9 +113,9 @@ def router(site: Site) -> APIRouter:
 def _may(site: Site, request: Request, given: Given) -> bool:
     """The key, or the token; of a server on loopback without a key, any program."""
     if site.key is None:
-        mine = is_loopback(hostname(request.headers.get("host", ""))) and same_origin(request.headers)
+        mine = is_loopback(hostname(request.headers.get("host", ""))) and from_own_page(request.headers)
     else:
-        mine = admitted(site, request.headers) and same_origin(request.headers)
+        mine = admitted(site, request.headers) and from_own_page(request.headers)
     return mine or tokens.fits(tokens.secret(site.settings), given.trace_id, given.token)
 
 

@@ -72,6 +72,8 @@ def _metrics(site: Site) -> Iterator[str]:
     if (unrecorded := site.watch.unrecorded) is not None:
         words = "Requests of rollouts that are in no record."
         yield from _metric("shiftright_exposures_dropped_total", "counter", words, [({}, unrecorded())])
+    words = "Requests refused without a known key that left no trace: there were too many."
+    yield from _metric("shiftright_refusals_untraced_total", "counter", words, [({}, intake.untraced)])
     yield from _watch(site)
     try:
         yield from _traffic(site)
