@@ -23,6 +23,7 @@ from shiftright.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from shiftright import gateway
     from shiftright.core.trace import Erasable, SpanRow
     from shiftright.evals.options import EvalRun, Look, Options, Progress, Selection
     from shiftright.evals.planning import FeaturePlan
@@ -136,14 +137,9 @@ class App:
             StoreError: records cannot be opened, or another process owns the telemetry.
         """
         from shiftright import gateway
-        from shiftright.gateway.ingest import keep_taking
         from shiftright.gateway.serving import bind, ended_by_signals, published, serve
         from shiftright.improve import tokens
-        from shiftright.monitor.retention import keep_pruning
-        from shiftright.ship.ticking import Ticker, keep_ticking
         from shiftright.store.intake import Intake
-        from shiftright.store.spool import Spool
-        from shiftright.tracing.handover import SPOOL_FOLDER
         from shiftright.tracing.redaction import Redaction, kinds_of_project
         from shiftright.web.site import Watch
 
@@ -157,18 +153,11 @@ class App:
         rollouts = gateway.Rollouts(router, records, settings.home)
         watch = Watch(unrecorded=lambda: rollouts.dropped)
         control = partial(self._pages, telemetry, intake, redaction, watch)
-        plane = gateway.Gateway(router, access, rollouts, intake, control, tokens.secret(settings))
+        plane = gateway.Gateway(router, access, rollouts, intake, control, tokens.secret(settings), redaction)
         try:
             with sock, published(settings.home, sock, host) as url:
                 served = Served(url, settings.key, os.getpid())
-                beside = (
-                    asyncio.create_task(keep_taking(Spool(settings.home / SPOOL_FOLDER), intake)),
-                    asyncio.create_task(
-                        _keep_watching(settings, records, telemetry, intake, redaction, watch)
-                    ),
-                    asyncio.create_task(keep_pruning(settings.root, telemetry, records)),
-                    asyncio.create_task(keep_ticking(Ticker(records, telemetry.trace), rollouts.exchange)),
-                )
+                beside = self._beside(telemetry, intake, redaction, watch, rollouts)
                 await serve(plane, sock, lambda: ready(served), ending or ended_by_signals())
                 for task in beside:
                     task.cancel()
@@ -176,6 +165,34 @@ class App:
         finally:
             intake.close()
             telemetry.close()
+
+    def _beside(
+        self,
+        telemetry: TelemetryStore,
+        intake: Intake,
+        redaction: Redaction,
+        watch: Watch,
+        rollouts: gateway.Rollouts,
+    ) -> tuple[asyncio.Task[None], ...]:
+        """What goes on while requests are answered."""
+        from shiftright.gateway.ingest import keep_taking
+        from shiftright.monitor.channels import channels
+        from shiftright.monitor.retention import keep_pruning
+        from shiftright.monitor.telling import Telling, keep_telling
+        from shiftright.ship.ticking import Ticker, keep_ticking
+        from shiftright.store.spool import Spool
+        from shiftright.tracing.handover import SPOOL_FOLDER
+
+        settings, records = self.settings, self.records
+        telling = Telling(records, channels(settings.root, os.environ))
+        work = (
+            keep_taking(Spool(settings.home / SPOOL_FOLDER), intake),
+            _keep_watching(settings, records, telemetry, intake, redaction, watch),
+            keep_pruning(settings.root, telemetry, records),
+            keep_ticking(Ticker(records, telemetry.trace), rollouts.exchange),
+            keep_telling(telling),
+        )
+        return tuple(asyncio.create_task(each) for each in work)
 
     def erase(self, what: Erasable, name: str) -> Erased:
         """See ``monitor.erasing.erase``; where no server owns the telemetry. What waits for one is taken in first.

@@ -13,6 +13,7 @@
     │   ├── AnswerMalformed    the answer does not have the asked shape, after retries
     │   └── ProviderError      the provider failed: 429, 5xx, connection reset
     ├── ScorerError            the measurement failed, not the thing measured
+    ├── NotifierError          a message to people may not have arrived
     ├── BaselineStale          the baseline does not answer any more as it is remembered to
     ├── CredentialsError       a key is missing or refused: no call can succeed
     ├── CapReached             the user's own limit on calls or money
@@ -125,6 +126,10 @@ class ProviderError(ModelError):
 
 class ScorerError(Error):
     code = "scorer"
+
+
+class NotifierError(Error):
+    code = "notifier"
 
 
 class BaselineStale(Error):

@@ -2,7 +2,9 @@
 
 Groups: ``shiftright.scorers`` (name -> Scorer class or callable), ``shiftright.models`` (scheme -> function that
 gives a pydantic-ai Model), ``shiftright.result_files`` (name -> reader of another tool's result file),
-``shiftright.readers`` (name -> what gives a Reader of another tool's traces and datasets, called with the environment).
+``shiftright.readers`` (name -> what gives a Reader of another tool's traces and datasets, called with the environment),
+``shiftright.notifiers`` (name -> what gives a Notifier, called with the channel's keys in ``shiftright.yaml``,
+which raises ValueError for keys it cannot use).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from live_project import SPEC, Live, wait_for
 
 from shiftright import spec as specs
 from shiftright.core.verdict import LiveRow
+from shiftright.monitor import incidents
 from shiftright.monitor.board import board
 from shiftright.monitor.sampling import drawn
 from shiftright.monitor.violations import open_violations
@@ -103,27 +104,32 @@ def test_a_complaint_is_scored_but_enters_no_mean(watched: tuple[Live, Intake, M
     assert (found["helpful", "at_least"].n, found["helpful", "at_least"].estimate) == (1, 0.0)
 
 
-def test_a_proven_violation_opens_one_review(live: Live) -> None:
+def test_a_proven_violation_opens_one_incident(live: Live) -> None:
     live.telemetry.append([live.span(ms=5_000.0) for _ in range(120)])
     spec = specs.load(live.folder)
     opened = open_violations(spec, live.records, live.telemetry)
-    assert [(review.kind, review.subject["check"], review.subject["clause"]) for review in opened] == [
-        ("violation", "speed", "p95_at_most")
+    assert [(incident.kind, incident.check, incident.subject["clause"]) for incident in opened] == [
+        ("check", "speed", "p95_at_most")
     ]
     subject = opened[0].subject
     assert len(subject["traces"]) == 5
     assert "proven to miss the bound on 120 traces" in subject["reason"]
+    assert not live.records.reviews.list().data, "that they are slow needs no person's judgement"
     assert open_violations(spec, live.records, live.telemetry) == []
-    live.records.reviews.close(opened[0].id, "resolved", {"said": "known"}, "ann")
+    incidents.close(live.records, live.settings, opened[0].id, "ann", no_case="the network was slow")
     assert open_violations(spec, live.records, live.telemetry) == [], "nobody is told twice in a week"
 
 
-def test_the_watch_opens_reviews_by_itself(watched: tuple[Live, Intake, Monitor]) -> None:
+def test_the_watch_opens_incidents_and_reviews_by_itself(watched: tuple[Live, Intake, Monitor]) -> None:
     live, intake, _ = watched
     intake.offer([live.span(output=[1]) for _ in range(3)])
     wait_for(lambda: bool(live.records.reviews.list(kind="violation").data))
+    (incident,) = live.records.incidents.list()
+    assert (incident.check, incident.status) == ("json", "open")
     review = live.records.reviews.list(kind="violation").data[0]
     assert review.subject["check"] == "json"
+    assert review.trace_id in incident.subject["traces"]
+    assert "where is parcel" in review.subject["input"]
 
 
 def test_windows_hold_what_happened_in_them(live: Live) -> None:
@@ -246,6 +252,31 @@ def test_a_judge_asks_people_where_it_finds_fault_and_stops_at_its_budget(live: 
         wait_for(lambda: monitor.scored == 3)
         assert "month's 5 USD for judging are spent" in monitor.paused["triage"]
         assert [row.score.name for row in live.records.scores.of_trace(third.trace_id)] == ["json"]
+    finally:
+        intake.close()
+        monitor.close()
+
+
+def test_the_share_of_each_rung_is_a_live_check(live: Live) -> None:
+    checks = (
+        "  by_code: {score: fallback, rung: rules, at_most: 5%}\n  helped: {score: fallback, at_most: 5%}\n"
+    )
+    (live.folder / "spec.yaml").write_text(SPEC.replace("live:", f"{checks}live:"))
+    intake = Intake(live.telemetry, flush_s=0.01)
+    monitor = Monitor(live.settings, live.records, live.telemetry, look_s=0.05)
+    monitor.start()
+    intake.listen(monitor.listen)
+    try:
+        spans = [live.span() for _ in range(60)]
+        for i, span in enumerate(spans[:30]):
+            span.attributes = span.attributes | {names.RUNG: "rules" if i < 20 else "person:support"}
+        intake.offer(spans)
+        wait_for(lambda: monitor.scored == 60)
+        found = rows(live)
+        assert found["by_code", "at_most"].estimate == pytest.approx(1 / 3)
+        assert (found["helped", "at_most"].estimate, found["helped", "at_most"].verdict) == (0.5, "broken")
+        wait_for(lambda: len(live.records.incidents.list()) == 2)
+        assert not live.records.reviews.list(kind="violation").data
     finally:
         intake.close()
         monitor.close()

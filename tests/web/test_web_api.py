@@ -160,6 +160,30 @@ def test_runs_are_paged(fresh) -> None:
     assert walk("&feature=even") == made[::-2]
 
 
+def test_incidents_are_listed_acknowledged_and_closed(fresh) -> None:
+    from shiftright.web.application import application
+
+    own = fresh()
+    client = TestClient(application(own), base_url=BASE)
+    ids = [
+        own.records.incidents.open("check", "support", name, f"{name}: below", {"traces": []}).id
+        for name in ("a", "b", "c")
+    ]
+    page = client.get("/api/incidents?feature=support&limit=2").json()
+    assert [row["id"] for row in page["data"]] == [ids[2], ids[1]]
+    rest = client.get(f"/api/incidents?feature=support&cursor={page['next_cursor']}").json()
+    assert ([row["id"] for row in rest["data"]], rest["next_cursor"]) == ([ids[0]], None)
+    assert client.get(f"/api/incidents/{ids[0]}").json()["cases"] == []
+    assert client.get("/api/incidents/i-none").status_code == 404
+    taken = client.post(f"/api/incidents/{ids[0]}/ack", json={"by": "ada"}).json()
+    assert taken["incident"]["status"] == "acknowledged"
+    assert client.post(f"/api/incidents/{ids[0]}/close", json={"by": "ada"}).status_code == 400
+    closed = client.post(f"/api/incidents/{ids[0]}/close", json={"by": "ada", "no_case": "noise"}).json()
+    assert closed["incident"]["status"] == "closed"
+    assert "closed without a case" in closed["incident"]["postmortem"]
+    assert [row["id"] for row in client.get("/api/incidents?status=closed").json()["data"]] == [ids[0]]
+
+
 def test_reviews_are_listed_and_resolved(fresh, served: Site) -> None:
 
     from shiftright.web.application import application

@@ -20,6 +20,7 @@ from shiftright.cli.erase import erase
 from shiftright.cli.eval import eval_
 from shiftright.cli.export import export
 from shiftright.cli.gate import gate
+from shiftright.cli.incident import incident, incidents
 from shiftright.cli.init import init
 from shiftright.cli.key import key
 from shiftright.cli.mcp import mcp
@@ -88,6 +89,8 @@ for _function, _name in (
     (seal, "seal"),
     (doctor, "doctor"),
     (rollout, "rollout"),
+    (incidents, "incidents"),
+    (incident, "incident"),
     (serve, "serve"),
     (demo, "demo"),
 ):

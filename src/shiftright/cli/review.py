@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -314,6 +315,7 @@ def _document(app: App, lookup: Lookup, review_id: str) -> dict[str, Any]:
         "choices": [{"word": each.word, "says": each.says} for each in choices(row.kind)],
         "resolution": row.resolution,
         "reviewer": row.reviewer,
+        "due_at": row.due_at,
     }
 
 
@@ -337,6 +339,10 @@ def _print(document: dict[str, Any]) -> None:
             lines.append(("would be right", said.correction))
     if document["resolution"] is not None:
         lines.append((f"by {document['reviewer']}", document["resolution"]))
+    if document["due_at"] is not None and document["status"] == "open":
+        until = time.strftime("%Y-%m-%d %H:%M", time.localtime(document["due_at"]))
+        late = "overdue: " if document["due_at"] < time.time() else ""
+        lines.append(("somebody waits", f"{late}for {subject.get('group', 'an answer')} until {until}"))
     print_lines(screen, lines)
     if document["status"] == "open":
         for key, each in enumerate(document["choices"], 1):
@@ -345,19 +351,26 @@ def _print(document: dict[str, Any]) -> None:
 
 def _asked(app: App, row: ReviewRow, reviewer: str | None) -> bool:
     """One review at the keyboard; False to end."""
+    from shiftright.improve.reviews import choices
+
+    keys = [str(number) for number in range(1, len(choices(row.kind)) + 1)]
     while True:
-        key = typer.prompt("1, 2, 3, s skip, q end").strip().casefold()
+        key = typer.prompt(f"{', '.join(keys)}, s skip, q end").strip().casefold()
         if key in ("q", "s"):
             return bool(key == "s")
-        if key in ("1", "2", "3"):
+        if key in keys:
             break
     correction = consent = None
-    if row.kind != "preference" and key != "3":
-        correction = _prompt("the right answer, for a case that must pass (empty: none)")
+    somebody_waits = row.kind == "escalation"
+    if row.kind != "preference" and (key == "1" if somebody_waits else key != "3"):
+        words = "for whoever waits" if somebody_waits else "for a case that must pass (empty: none)"
+        correction = _prompt(f"the right answer, {words}")
         if correction is not None and row.feature:
-            asked = "may it be kept? g the user agreed, n nothing in it is about a person (empty: no)"
+            asked = (
+                "may it be kept as a case? g the user agreed, n nothing in it is about a person (empty: no)"
+            )
             consent = {"g": "given", "n": "not_needed"}.get(_prompt(asked) or "")
-            correction = correction if consent else None
+            correction = correction if consent or somebody_waits else None
     _resolve(app, row.id, key, reviewer, correction, consent, None, as_json=False)
     return True
 
@@ -384,7 +397,8 @@ def _resolve(
         raise UsageError(f"--consent is `given` or `not_needed`, not {consent!r}")
     row = app.records.reviews.get(review_id)
     known = reviews.choices(row.kind)
-    word = known[int(choice) - 1].word if choice in ("1", "2", "3") else choice
+    numbered = {str(number): each.word for number, each in enumerate(known, 1)}
+    word = numbered.get(choice, choice)
     done = reviews.resolve(
         app.records,
         app.settings,

@@ -8,6 +8,7 @@ import msgspec
 
 IncidentKind = Literal["check", "rollback", "drift"]
 IncidentStatus = Literal["open", "acknowledged", "closed"]
+NoticeEvent = Literal["opened", "closed", "escalated", "overdue"]
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -39,3 +40,21 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     postmortem: str = ""
     case_id: str = ""
     timeline: tuple[Event, ...] = ()
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What people are told: of an incident (``opened``, ``closed``), or of an answer that somebody waits for
+    (``escalated``, ``overdue``; ``about`` is the review, ``incident`` None).
+
+    ``id`` is the same however often it is sent. ``see`` is the command that shows more.
+    """
+
+    id: str
+    event: NoticeEvent
+    feature: str
+    about: str
+    title: str
+    lines: tuple[str, ...]
+    see: str
+    at: float
+    incident: Incident | None = None

@@ -100,7 +100,8 @@ class Ship(msgspec.Struct, frozen=True):
     ``shadow`` live requests are copied to it first; then ``steps`` of users, rising shares that end at 1.0. It is taken
     back when a check is worse than before by ``back_if_drop`` (a fraction) and given up after ``give_up_s``.
     ``unit`` is what keeps its arm; its outcome counts ``outcome_after_s`` seconds after its first request.
-    ``fallback`` is asked in order when the feature fails: variants, ``provider:model``, ``person:GROUP``.
+    ``fallback`` is asked in order when the feature fails: variants, ``provider:model``, ``person:GROUP``, who answers
+    within ``answer_within_s``.
     """
 
     shadow: int = 0
@@ -110,6 +111,7 @@ class Ship(msgspec.Struct, frozen=True):
     unit: Literal["user", "conversation"] = "user"
     outcome_after_s: float = 600.0
     fallback: tuple[str, ...] = ()
+    answer_within_s: float = 86400.0
 
 
 class Spec(msgspec.Struct, frozen=True):

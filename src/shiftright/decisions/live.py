@@ -21,6 +21,8 @@ from shiftright.decisions.units import CaseScores
 MEASURED = frozenset({"latency", "cost"})
 """Known of every trace without scoring it."""
 FEEDBACK = "feedback"
+FALLBACK = "fallback"
+"""The share of requests that the feature itself did not answer; known of every trace."""
 CHEAP = frozenset({"schema", "regex"})
 """Built-ins that ask nobody and take microseconds: every trace is scored, the rest by lot."""
 _COMPARE = frozenset({"exact", "contains", "number", "similarity"})

@@ -45,7 +45,7 @@ class Access:
     """The keys of a server. Without any, whoever reaches it may use it."""
 
     def __init__(self, records: Records, owner_key: str | None) -> None:
-        self._records = records
+        self.records = records
         self._owner = None if owner_key is None else digest_of_key(owner_key)
         self._callers: dict[str, Caller] = {}
         self._had_keys = False
@@ -187,12 +187,12 @@ class Access:
 
     def _exchanged(self, unsaved: Mapping[str, Spent]) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
         # what is spent around midnight of a month's last day counts for the month in which it is saved
-        self._records.spend.add(month_of(time.time()), unsaved)
+        self.records.spend.add(month_of(time.time()), unsaved)
         return self._read()
 
     def _read(self) -> tuple[tuple[AccessKey, ...], str, dict[str, Spent]]:
         month = month_of(time.time())
-        return self._records.keys.list(), month, self._records.spend.month(month)
+        return self.records.keys.list(), month, self.records.spend.month(month)
 
     def _load(self, keys: tuple[AccessKey, ...], month: str, spent: dict[str, Spent]) -> None:
         self._had_keys = self._had_keys or bool(keys)

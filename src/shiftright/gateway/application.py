@@ -16,6 +16,8 @@ from shiftright.errors import Error
 from shiftright.gateway import asgi, body, features, flags
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
+from shiftright.gateway.escalations import answered
+from shiftright.gateway.fallbacks import POLL, Fallbacks
 from shiftright.gateway.passing import Endpoint, Passing
 from shiftright.gateway.refusal import Refusal, malformed
 from shiftright.gateway.rollouts import Rollouts
@@ -24,6 +26,7 @@ from shiftright.gateway.shadows import Shadows
 from shiftright.gateway.spans import Record, ids_of
 from shiftright.gateway.upstream import Upstreams
 from shiftright.store.intake import Intake
+from shiftright.tracing.redaction import Redaction
 
 _log = logging.getLogger("shiftright.gateway")
 _WATCH_AFTER_S = 0.25
@@ -38,6 +41,7 @@ _ENDPOINTS = {
     "/v1/messages": Endpoint("anthropic", "chat", "/v1/messages"),
     "/v1/messages/count_tokens": Endpoint("anthropic", "other", "/v1/messages/count_tokens"),
 }
+_TRANSLATED = ("/chat/completions", "/v1/messages")
 
 
 class _Waiting:
@@ -59,6 +63,7 @@ class Gateway:
         control: makes the ASGI application for every other path, on a thread: its libraries take most of a second,
             for which a user's first request need not wait.
         feedback_key: signs what lets a browser give feedback on an answer (improve.tokens.secret).
+        redaction: of what a person is shown (default: secrets alone).
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Gateway:
         intake: Intake,
         control: Callable[[], asgi.Application],
         feedback_key: bytes,
+        redaction: Redaction | None = None,
     ) -> None:
         self.router = router
         self.access = access
@@ -81,6 +87,7 @@ class Gateway:
         self._upstreams = Upstreams()
         self._passing = Passing(self._upstreams, router.configuration.cache_s)
         self._calls = Calls(_LOOK_EVERY_S)
+        self._fallbacks = Fallbacks(router, self._calls, access.records, redaction or Redaction())
         self._shadows = Shadows(rollouts, access, intake, feedback_key)
         self._waiting: set[_Waiting] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,7 +137,7 @@ class Gateway:
                 await self._take_traces(scope, proto)
             elif path.startswith("/ofrep/"):
                 await self._evaluate_flags(scope, proto)
-            elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features")):
+            elif path == "/v1/models" or path.startswith(("/v1/models/", "/v1/features", POLL)):
                 await self._answer(Endpoint("openai", "feature", path), scope, proto)
             else:
                 assert self._controlling is not None
@@ -206,6 +213,7 @@ class Gateway:
         if (parent := given.get("traceparent")) is not None:
             record.ids = ids_of(parent, self._feedback_key)
         record.key = caller.name
+        # labels for traces: a long one is cut, and no reason to refuse an answer
         record.user = given.get("x-user-id", "")[:LONGEST_NAME]
         record.session = given.get("x-session-id", "")[:LONGEST_NAME]
         self.access.admit(caller)
@@ -224,7 +232,6 @@ class Gateway:
         asked = body.decode(data)
         record.asked_bytes = len(data)
         record.asked, record.input, record.stream = asked.model, asked.prompt, bool(asked.stream)
-        # labels for traces: a long one is cut, and no reason to refuse an answer
         record.user = record.user or (asked.user or "")[:LONGEST_NAME]
         route = self.router.route(asked.model)
         record.feature, record.variant = route.feature, route.variant_name
@@ -255,32 +262,72 @@ class Gateway:
         if route.targets and all(
             each.provider is not None and each.provider.dialect == endpoint.dialect for each in route.targets
         ):
-            await self._passing.answer(
-                endpoint, route, data, asked, given, not self.access.needs_key, proto, record
-            )
+            try:
+                await self._passing.answer(
+                    endpoint, route, data, asked, given, not self.access.needs_key, proto, record
+                )
+            except Refusal as refusal:
+                if record.shadow_of or route.spec is None or not route.spec.ship.fallback:
+                    raise
+                await self._translated(endpoint, route, data, asked, proto, record, refusal)
             return
-        if endpoint.path not in ("/chat/completions", "/v1/messages"):
+        if endpoint.path not in _TRANSLATED:
             raise Refusal(
                 400,
                 "not_supported",
                 f"{asked.model!r} cannot be asked like this",
                 hint="This path needs a model whose provider has it; use /v1/chat/completions or /v1/messages.",
             )
+        await self._translated(endpoint, route, data, asked, proto, record)
+
+    async def _translated(
+        self,
+        endpoint: Endpoint,
+        route: Route,
+        data: bytes,
+        asked: body.Asked,
+        proto: Any,
+        record: Record,
+        failed: Refusal | None = None,
+    ) -> None:
         from shiftright.gateway import translation
 
+        if failed is not None and endpoint.path not in _TRANSLATED:
+            raise failed
         await translation.answer(
-            endpoint.dialect, route, data, asked, self._calls, self._upstreams, proto, record
+            endpoint.dialect,
+            route,
+            data,
+            asked,
+            self._calls,
+            self._upstreams,
+            self._fallbacks,
+            proto,
+            record,
+            failed,
         )
 
     async def _list_or_call(self, path: str, scope: Any, proto: Any, record: Record, caller: Caller) -> None:
         if _calls_feature(path, scope):
             data = await body.read(scope, proto)
             await features.call(
-                path, scope, data, self.router, self.access, caller, self._calls, self._shadows, proto, record
+                path,
+                scope,
+                data,
+                self.router,
+                self.access,
+                caller,
+                self._fallbacks,
+                self._shadows,
+                proto,
+                record,
             )
             return
         if scope.method != "GET":
             raise Refusal(405, "method_not_allowed", f"{scope.method} is no method of {path}")
+        if path.startswith(POLL):
+            proto.response_bytes(*await asyncio.to_thread(answered, path, caller, self.access.records))
+            return
         found = await features.describe(path, scope, self.router, self._calls)
         proto.response_bytes(
             200,

@@ -8,18 +8,15 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from shiftright.core.answer import Answer, Failure
-from shiftright.core.spec import Spec, Variant
+from shiftright.core.spec import Spec
 from shiftright.errors import Error
 from shiftright.gateway.access import Access, Caller
 from shiftright.gateway.calls import Calls
+from shiftright.gateway.fallbacks import Escalation, Fallbacks
 from shiftright.gateway.refusal import Refusal, malformed
 from shiftright.gateway.routing import Route, Router
 from shiftright.gateway.shadows import Shadows
-from shiftright.gateway.spans import Record, rows_of
-from shiftright.models.meter import Meter
-
-_STATUS = {"timeout": 504, "provider": 502, "refused": 502, "malformed": 502, "model": 502}
+from shiftright.gateway.spans import Record
 
 
 async def describe(path: str, scope: Any, router: Router, calls: Calls) -> dict[str, Any]:
@@ -56,7 +53,7 @@ async def call(
     router: Router,
     access: Access,
     caller: Caller,
-    calls: Calls,
+    fallbacks: Fallbacks,
     shadows: Shadows,
     proto: Any,
     record: Record,
@@ -89,50 +86,31 @@ async def call(
     async def again(other: Route, proto: Any, copy: Record) -> None:
         assert other.spec is not None  # a release is a feature's
         assert other.variant is not None
-        await ask(other.spec, other.variant, value, calls, copy)
+        await fallbacks.ask(other.spec, other.variant, value, copy)
 
     shadows.offer(record, again)
-    answer = await ask(spec, variant, value, calls, record)
+    answer = await fallbacks.ask(spec, variant, value, record)
+    if isinstance(answer, Escalation):
+        escalated(answer, {"trace_id": record.ids.trace_id}, proto, record)
+        return
     document = {
         "output": answer.output,
         "trace_id": record.ids.trace_id,
         "variant": variant.name,
         "cost_usd": answer.cost_usd,
     }
+    if record.rung:
+        document["rung"] = record.rung
     headers = [("content-type", "application/json"), *record.ids.headers]
     proto.response_bytes(200, headers, msgspec.json.encode(document))
 
 
-async def ask(spec: Spec, variant: Variant, value: Any, calls: Calls, record: Record) -> Answer:
-    """The feature's answer, noted in the record.
-
-    Raises:
-        Refusal: the call failed; what exactly is in the record, places in the feature's code included.
-    """
-    record.operation = "feature"
-    meter = Meter()
-    try:
-        answer = await calls.call(spec, variant, value, record.ids.trace_id, meter)
-    except Error as error:
-        record.error = str(error)
-        raise Refusal(
-            500, error.code, f"{spec.feature} cannot be called: {error.message}", final=True
-        ) from error
-    finally:
-        # however it ended: also where its client went, what was asked until then is paid
-        record.charged_usd = (meter.spent_usd or 0.0) + meter.left_usd
-    record.children = rows_of(record, answer.spans)
-    if answer.failure is not None:
-        raise _failed(spec.feature, answer.failure, record)
-    record.output = msgspec.json.encode(answer.output).decode()
-    return answer
-
-
-def _failed(feature: str, failure: Failure, record: Record) -> Refusal:
-    record.error = f"{failure.kind}: {failure.message}"
-    status = _STATUS.get(failure.kind, 500)
-    said = f"{feature} failed" if failure.kind == "feature" else f"{feature} failed: {failure.message}"
-    return Refusal(status, failure.kind, said, hint=f"See trace {record.ids.trace_id}.")
+def escalated(found: Escalation, beside: dict[str, Any], proto: Any, record: Record) -> None:
+    """A person was asked: not yet an answer, but where it will be."""
+    record.status = 202
+    document = {"status": "escalated", "review": found.review, "poll": found.poll, "due_at": found.due_at}
+    headers = [("content-type", "application/json"), ("location", found.poll), *record.ids.headers]
+    proto.response_bytes(202, headers, msgspec.json.encode(document | beside))
 
 
 def budgets(features: Mapping[str, Spec]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from shiftright.gateway.kept import KeptAnswers
 from shiftright.gateway.refusal import Dialect, Headers, Refusal
 from shiftright.gateway.routing import Route, Target
 from shiftright.gateway.spans import Record
-from shiftright.gateway.upstream import Reply, Request, Upstreams
+from shiftright.gateway.upstream import WORTH_RETRYING, Reply, Request, Upstreams
 
 _log = logging.getLogger("shiftright.gateway")
 _KEPT_BYTES = 4_000_000
@@ -88,6 +88,7 @@ class Passing:
                 return
         reply = await self._reply(requests, route, asked, record)
         target = route.targets[requests.index(reply.request)]
+        _fall_back(reply, route, target, record)
         record.provider, record.attempts = reply.request.provider.name, reply.attempts
         record.status = reply.status
         if reply.streams:
@@ -140,6 +141,21 @@ class Passing:
         record.cached, record.provider = True, request.provider.name
         record.model = record.model or request.model
         return True
+
+
+def _fall_back(reply: Reply, route: Route, target: Target, record: Record) -> None:
+    """Which rung of the contract's fallback this is.
+
+    Raises:
+        Refusal: all models failed: what the contract names below them is asked before this is anybody's answer.
+    """
+    if route.spec is None or not route.spec.ship.fallback or record.shadow_of:
+        return
+    if reply.status in WORTH_RETRYING:
+        reply.close()
+        raise Refusal(reply.status, "provider", f"{target.name} answered {reply.status}")
+    if target is not route.targets[0] and target.name in route.spec.ship.fallback:
+        record.rung = target.name
 
 
 def _name(request: Request, record: Record) -> bytes:

@@ -262,7 +262,8 @@ def exposure(record: Record) -> ExposureRow | None:
         at=time.time(),
         latency_s=time.monotonic() - assigned.since_s,
         cost_usd=record.charged_usd if record.operation == "feature" else record.cost_usd,
-        failed=gone or record.error is not None,
+        # that somebody else answered in its place does not mend it
+        failed=gone or record.error is not None or bool(record.rung),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,9 @@ class Router:
         if run_of(spec, variant) is not None or "prompt" in variant or first.provider is None:
             return Route((), spec.feature, spec, variant, price=first.price)
         after = self.configuration.fallback.get(spec.feature) or self.configuration.fallback.get(model, ())
-        targets = (first, *(self._target(each, {}) for each in after))
+        # those of its own protocol are asked on the way; what is below them is asked when all of them failed
+        models = takewhile(lambda rung: ":" in rung and not rung.startswith("person:"), spec.ship.fallback)
+        targets = (first, *(self._target(each, {}) for each in dict.fromkeys((*after, *models))))
         parameters = {key: variant[key] for key in _PARAMETERS if key in variant}
         return Route(targets, spec.feature, spec, variant, parameters)
 

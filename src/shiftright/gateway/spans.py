@@ -70,6 +70,8 @@ class Record(msgspec.Struct):
     release: str = ""
     assigned: Assigned | None = None
     shadow_of: str = ""
+    rung: str = ""
+    """Who answered instead of the feature, which failed."""
     provider: str = ""
     asked: str = ""
     model: str = ""
@@ -120,6 +122,8 @@ class Record(msgspec.Struct):
         if (assigned := self.assigned) is not None:
             kept[names.ROLLOUT], kept[names.ARM] = assigned.rollout, assigned.arm
             kept[names.PROBABILITY], kept[names.UNIT] = assigned.probability, assigned.unit
+        if self.rung:
+            kept[names.RUNG] = self.rung
         if self.shadow_of:
             kept[names.SHADOW_OF] = self.shadow_of
         name = self.feature or f"{self.operation} {self.model or self.asked}".rstrip()
@@ -154,16 +158,18 @@ class Record(msgspec.Struct):
         )
 
 
-def rows_of(record: Record, spans: tuple[Span, ...]) -> list[SpanRow]:
-    """The steps of a feature call below its root. Only model calls carry tokens and cost."""
+def rows_of(record: Record, spans: tuple[Span, ...], began_ns: int) -> list[SpanRow]:
+    """The steps of a feature call, begun then, below its root. Only model calls carry tokens and cost."""
     ids = [os.urandom(8).hex() for _ in spans]
     return [
-        _child(record, span, ids[index], record.ids.span_id if span.parent < 0 else ids[span.parent])
+        _child(
+            record, span, ids[index], record.ids.span_id if span.parent < 0 else ids[span.parent], began_ns
+        )
         for index, span in enumerate(spans)
     ]
 
 
-def _child(record: Record, span: Span, span_id: str, parent: str) -> SpanRow:
+def _child(record: Record, span: Span, span_id: str, parent: str, began_ns: int) -> SpanRow:
     kept = dict(span.attributes)
     operation = _OPERATIONS.get(str(kept.pop(names.OPERATION, "")), "other")
     asks = operation in ("chat", "embeddings")
@@ -173,8 +179,8 @@ def _child(record: Record, span: Span, span_id: str, parent: str) -> SpanRow:
         span_id=span_id,
         parent_span_id=parent,
         name=span.name,
-        start_ns=record.start_ns + span.start_us * 1000,
-        end_ns=record.start_ns + max(span.start_us, span.end_us) * 1000,
+        start_ns=began_ns + span.start_us * 1000,
+        end_ns=began_ns + max(span.start_us, span.end_us) * 1000,
         operation=operation,
         error=span.error,
         service=SERVICE,

@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 
-from shiftright.core.answer import Usage
+from shiftright.core.answer import Answer, Usage
 from shiftright.errors import CredentialsError, Error, MissingDependency, ModelTimeout, ProviderError
-from shiftright.gateway import features, parameters
+from shiftright.gateway import parameters
 from shiftright.gateway.answers import tokens_in
 from shiftright.gateway.body import Asked
 from shiftright.gateway.calls import Calls
 from shiftright.gateway.circuit import Circuit
+from shiftright.gateway.fallbacks import Escalation, Fallbacks
 from shiftright.gateway.passing import charge
 from shiftright.gateway.refusal import Dialect, Refusal, malformed
 from shiftright.gateway.routing import Route, Target
@@ -29,13 +30,14 @@ from shiftright.gateway.upstream import THEIR_FAULT, Upstreams, left_alone
 
 
 class Said(msgspec.Struct):
-    """An answer on its way back. ``tool_calls`` are in OpenAI's shape."""
+    """An answer on its way back. ``tool_calls`` are in OpenAI's shape; ``poll`` is where a person's will be."""
 
     content: str | None
     tool_calls: list[dict[str, Any]] = []
     finish_reason: str = "stop"
     usage: Usage = Usage()
     model: str = ""
+    poll: str | None = None
 
 
 async def answer(
@@ -45,10 +47,15 @@ async def answer(
     asked: Asked,
     calls: Calls,
     upstreams: Upstreams,
+    fallbacks: Fallbacks,
     proto: Any,
     record: Record,
+    failed: Refusal | None = None,
 ) -> None:
     """
+    Args:
+        failed: the route's own models were asked, and this came of it: what the contract names below them is asked.
+
     Raises:
         Refusal: before anything was sent.
     """
@@ -56,26 +63,36 @@ async def answer(
     messages = _messages(request, dialect)
     parameters.check(request, dialect, feature=route.spec is not None)
     if route.spec is not None and route.variant is not None:
-        given = await features.ask(route.spec, route.variant, _value(messages), calls, record)
-        output = given.output
-        said = Said(
-            output if isinstance(output, str) else msgspec.json.encode(output).decode(),
-            usage=given.usage,
-            model=record.asked,
-        )
+        if failed is None:
+            given = await fallbacks.ask(route.spec, route.variant, _value(messages), record)
+        else:
+            tried = [target.name for target in route.targets]
+            given = await fallbacks.below(route.spec, route.variant, _value(messages), record, failed, tried)
+        said = _said(given, record)
     else:
         said = await _first(route.targets, messages, request, asked, calls, upstreams, record)
     # A trace may hold many answers.
     answer_id = record.ids.span_id
     body = _openai(said, answer_id) if dialect == "openai" else _anthropic(said, answer_id)
     record.response_id = body["id"]
+    ids = record.ids.headers if said.poll is None else [("location", said.poll), *record.ids.headers]
     if not request.get("stream"):
-        headers = [("content-type", "application/json"), *record.ids.headers]
-        proto.response_bytes(200, headers, msgspec.json.encode(body))
+        headers = [("content-type", "application/json"), *ids]
+        proto.response_bytes(record.status, headers, msgspec.json.encode(body))
         return
-    headers = [("content-type", "text/event-stream"), ("cache-control", "no-cache"), *record.ids.headers]
+    headers = [("content-type", "text/event-stream"), ("cache-control", "no-cache"), *ids]
     events = _openai_events(body, request) if dialect == "openai" else _anthropic_events(body)
-    proto.response_bytes(200, headers, events)
+    proto.response_bytes(record.status, headers, events)
+
+
+def _said(given: Answer | Escalation, record: Record) -> Said:
+    """An escalation is said in the words of an answer: a chat has no other place for it."""
+    if isinstance(given, Escalation):
+        record.status = 202
+        return Said(given.words, model=record.asked, poll=given.poll)
+    output = given.output
+    text = output if isinstance(output, str) else msgspec.json.encode(output).decode()
+    return Said(text, usage=given.usage, model=record.asked)
 
 
 async def _first(

@@ -34,7 +34,7 @@ _PIECE_BYTES = 2**20
 _LONGEST_PAUSE_S = 20.0
 _FIRST_PAUSE_S = 0.25
 # About the moment, not about the request; 529 is Anthropic's "overloaded".
-_WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504, 529})
+WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504, 529})
 THEIR_FAULT = frozenset({500, 502, 503, 504, 529})
 # What concerns the connection, or says in the name of this server what only it may say: its traces, cookies and CORS,
 # and what browsers are to remember of it.
@@ -157,7 +157,7 @@ class Upstreams:
                 attempts += 1
                 continue
             attempts += reply.attempts
-            if last or reply.status not in _WORTH_RETRYING:
+            if last or reply.status not in WORTH_RETRYING:
                 reply.attempts = attempts
                 return reply
             reply.close()
@@ -194,7 +194,7 @@ class Upstreams:
                 reply.circuit = circuit
             else:
                 circuit.worked()
-            if reply.status not in _WORTH_RETRYING or attempt == _ATTEMPTS:
+            if reply.status not in WORTH_RETRYING or attempt == _ATTEMPTS:
                 return reply
             pause = _retry_after(reply.headers, pause)
             if pause > (_LONGEST_PAUSE_S if patient else 1.0):

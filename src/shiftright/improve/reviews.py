@@ -47,11 +47,18 @@ _LABELLED = (
     Choice("bad", 0.0, "the answer is wrong"),
     Choice("unclear", None, "it cannot be judged"),
 )
+_ESCALATED = (
+    Choice("answered", None, "the answer is under correction: whoever asked gets it"),
+    Choice("declined", None, "there is no answer"),
+)
 _PREFERRED = (
     Choice("left", 1.0, "the left answer is better"),
     Choice("right", 0.0, "the right answer is better"),
     Choice("tie", 0.5, "neither is better"),
 )
+
+
+_CHOICES = {"label": _LABELLED, "preference": _PREFERRED, "escalation": _ESCALATED}
 
 
 class ReviewGroup(msgspec.Struct, frozen=True):
@@ -75,7 +82,7 @@ class Resolved(msgspec.Struct, frozen=True):
 
 def choices(kind: ReviewKind) -> tuple[Choice, ...]:
     """What can be said of a review of this kind, in the order of the keys."""
-    return _LABELLED if kind == "label" else _PREFERRED if kind == "preference" else _JUDGED
+    return _CHOICES.get(kind, _JUDGED)
 
 
 def queue(
@@ -136,11 +143,18 @@ def resolve(
         return Resolved(review, choice, second=True)
     if review.status != "open":
         raise ReviewClosed(review)
+    if review.kind == "escalation" and (choice == "answered") != (correction is not None):
+        raise UsageError(
+            "who asked waits for an answer",
+            hint="answered --correction ANSWER; or declined, without one.",
+        )
     case: AddedCase | None = None
 
     def worked() -> dict[str, Any]:
         nonlocal case
-        case = None if correction is None else _case(settings, review, said, correction, consent)
+        # an answer to somebody is one without becoming a case
+        plain = correction is None or (review.kind == "escalation" and consent is None)
+        case = None if plain else _case(settings, review, said, correction, consent)
         resolution: dict[str, Any] = {
             "choice": choice,
             "comment": comment,
@@ -152,6 +166,8 @@ def resolve(
         return {key: value for key, value in resolution.items() if value is not None}
 
     closed = records.reviews.close(review.id, "resolved", worked, reviewer)
+    if review.kind == "escalation":
+        return Resolved(closed, choice, case)
     records.scores.add(_scores(closed, said, reviewer, comment))
     return Resolved(closed, choice, case)
 
@@ -192,7 +208,7 @@ def _case(
     settings: Settings, review: ReviewRow, said: Choice, correction: Any, consent: Consent | None
 ) -> AddedCase | None:
     """None before there is a contract: the correction waits in the review until one is drafted."""
-    if review.kind == "preference" or said.value is None:
+    if review.kind == "preference" or (said.value is None and review.kind != "escalation"):
         raise UsageError(
             f"{said.word!r} and a correction contradict each other", hint="Leave the correction out."
         )

@@ -103,13 +103,13 @@ def _points(
     check: Check, feature: str, measures: Sequence[Measure], records: Records, since: float
 ) -> Points:
     if check.score in MEASURED:
-        return [(measure.start_ns / 1e9, _measured(check, measure)) for measure in measures]
+        return [(measure.start_ns / 1e9, measured(check, measure)) for measure in measures]
     if check.score == FEEDBACK:
         return list(_feedback(check, feature, records, since))
     return records.scores.values(feature, check.name, since=since)
 
 
-def _measured(check: Check, measure: Measure) -> float | None:
+def measured(check: Check, measure: Measure) -> float | None:
     """As offline: a failed call is out of time and at the limit, unless only a mean without a limit is asked for."""
     unlimited = check.clause("mean_at_most") is not None and check.clause("each_at_most") is None
     if measure.failed and not unlimited:

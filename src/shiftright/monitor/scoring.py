@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from shiftright.core.case import Case
 from shiftright.core.score import Score
 from shiftright.core.spec import Check
 from shiftright.core.trace import SpanRow
+from shiftright.decisions.live import FALLBACK
 from shiftright.errors import CapReached, Error
 from shiftright.models.budget import Budget
 from shiftright.monitor.checks import LiveScoring
@@ -22,6 +23,7 @@ from shiftright.store import Records
 from shiftright.store.rows import ReviewKind, ScoreRow
 from shiftright.store.spend import Spent, month_of
 from shiftright.store.telemetry import TelemetryStore
+from shiftright.tracing import attributes as names
 from shiftright.tracing.exchange import Exchange, exchange
 
 _log = logging.getLogger("shiftright.monitor")
@@ -108,13 +110,14 @@ class Scorekeeper:
         if told is None:
             return []
         at = max((span.end_ns for span in spans), default=0) / 1e9 or time.time()
-        case, answer = _case(told), _answer(told)
+        case, answer = _case(told), _answer(told, spans)
         rows = []
         if not trace.complaint:
             scores = await self._scores(trace.feature, scoring, scoring.cheap, None, case, answer)
             # these are of every trace, so a mean may have all but the copies
             author = trace.author if trace.shadow else ""
             rows += [_row(told, trace, score, at, author) for score in scores.values()]
+            rows += [_row(told, trace, score, at, author) for score in _helped(scoring, spans)]
         drawn = trace.sampled or trace.complaint
         checks = scoring.asking if drawn else scoring.free if trace.rollout else ()
         if checks:
@@ -181,12 +184,24 @@ class Scorekeeper:
         reviews.open(kind, subject, feature=trace.feature, trace_id=trace.trace_id)
 
 
+def _helped(scoring: LiveScoring, spans: Sequence[SpanRow]) -> Iterator[Score]:
+    """Who answered where the feature failed: known of every trace."""
+    for check in scoring.spec.live_checks:
+        if check.score == FALLBACK:
+            rungs = {str(span.attributes[names.RUNG]) for span in spans if names.RUNG in span.attributes}
+            wanted = check.params.get("rung")
+            helped = bool(rungs) if wanted is None else wanted in rungs
+            yield Score(check.name, float(helped), explanation=", ".join(sorted(rungs)) or None)
+
+
 def _case(told: Exchange) -> Case:
     return Case(told.trace_id, input=told.value)
 
 
-def _answer(told: Exchange) -> Answer:
+def _answer(told: Exchange, spans: Sequence[SpanRow]) -> Answer:
     failure = None if told.error is None else Failure("feature", told.error)
+    if told.output is None and any(names.RUNG in span.attributes for span in spans):
+        failure = failure or Failure("feature", "a person was asked instead")
     output = None if failure else told.output
     return Answer(output, failure, cost_usd=told.cost_usd, latency_s=told.latency_s)
 

@@ -14,6 +14,7 @@ from shiftright import spec as specs
 from shiftright.core.spec import Spec
 from shiftright.core.trace import SpanRow
 from shiftright.errors import Error
+from shiftright.monitor import drift
 from shiftright.monitor.board import DAY, Board, board
 from shiftright.monitor.checks import LiveScoring, digest_of_checks, live_scoring
 from shiftright.monitor.sampling import DEFAULT_SAMPLE, drawn
@@ -192,8 +193,9 @@ class Monitor:
         active |= self._take_complaints()
         for feature in sorted(active):
             if (spec := self._specs.get(feature)) is not None:
-                for review in open_violations(spec, self._records, self._telemetry):
-                    _log.warning("%s: %s: %s", feature, review.subject["check"], review.subject["reason"])
+                opened = open_violations(spec, self._records, self._telemetry)
+                for incident in (*opened, *drift.watch(spec, self._records, self._telemetry)):
+                    _log.warning("%s: %s", feature, incident.title)
 
     def _report(self) -> None:
         if self._reported is None or time.monotonic() < self._report_at:

@@ -65,7 +65,7 @@ TOP = Section(
             "extends",
             FILE,
             "A file whose keys apply where this one says nothing (a company's defaults; what it says to the "
-            "server, `providers`, `gateway` and `telemetry`, does not concern a contract).",
+            "server, `providers`, `gateway`, `telemetry` and `notify`, does not concern a contract).",
             "../shiftright.yaml",
         ),
         Key(
@@ -174,6 +174,12 @@ SHIP = Section(
             "Asked in this order when the feature fails: variants, `provider:model`, `person:GROUP`.",
             "[rules, person:support]",
         ),
+        Key(
+            "answer_within",
+            DURATION,
+            "An answer of `person:GROUP` is overdue after this time (default 1 day).",
+            "4 h",
+        ),
     ),
 )
 UNITS = ("user", "conversation")
@@ -199,7 +205,7 @@ DATA = Section(
 )
 REDACTABLE = ("email", "phone", "card", "iban")
 
-SERVER_KEYS = frozenset({"providers", "gateway", "telemetry"})
+SERVER_KEYS = frozenset({"providers", "gateway", "telemetry", "notify"})
 """What ``shiftright.yaml`` says to the server alone: no part of a contract that extends it."""
 
 CASES = Section(
@@ -352,9 +358,12 @@ SCORERS: dict[str, tuple[Key, ...]] = {
     "latency": (),
     "cost": (),
     "feedback": (Key("name", TEXT, "Which feedback (default: all of it).", "thumbs"),),
+    "fallback": (
+        Key("rung", TEXT, "Which of `ship.fallback` answered (default: any of it).", "person:support"),
+    ),
 }
 """Built-in scorers and the params each takes from its check. Plugins and functions take any."""
 
 PARAM_FILES: frozenset[str] = frozenset({"rubric", "labels", "schema"})
-LIVE_ONLY: frozenset[str] = frozenset({"feedback"})
-"""Scores that no case has: users' feedback on live traffic."""
+LIVE_ONLY: frozenset[str] = frozenset({"feedback", "fallback"})
+"""Scores that no case has: users' feedback on live traffic, and who answered where the feature failed."""

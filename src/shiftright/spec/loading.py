@@ -287,11 +287,20 @@ def _ship(values: dict[str, Any], variants: dict[str, Variant]) -> Ship:
     shadow = ship.get("shadow", 0)
     if shadow != int(shadow):
         raise fail(marks["shadow"], "ship.shadow: a number of requests is whole", "200 is usual.")
-    for name in ship.get("fallback", ()):
-        if ":" not in name and name not in variants:
-            raise sections.unknown(name, variants, marks["fallback"], "ship.fallback")
-    named = {"give_up": "give_up_s", "outcome_after": "outcome_after_s"}
+    _fallback(ship.get("fallback", ()), variants, marks.get("fallback"))
+    named = {"give_up": "give_up_s", "outcome_after": "outcome_after_s", "answer_within": "answer_within_s"}
     return Ship(**{named.get(key, key): value for key, value in ship.items()} | {"shadow": int(shadow)})
+
+
+def _fallback(chain: tuple[str, ...], variants: dict[str, Variant], mark: Any) -> None:
+    for position, name in enumerate(chain):
+        if ":" not in name and name not in variants:
+            raise sections.unknown(name, variants, mark, "ship.fallback")
+        kind, _, rest = name.partition(":")
+        if ":" in name and not (kind and rest):
+            raise fail(mark, f"ship.fallback: {name!r} names nobody", "Write provider:model or person:GROUP.")
+        if kind == "person" and position + 1 < len(chain):
+            raise fail(mark, f"ship.fallback: nobody is asked after {name!r}", "Write the person last.")
 
 
 def _data(values: dict[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,18 @@ class FeedbackRows:
             rows = [_from_row(row) for row in connection.execute(statement)]
         return Page(tuple(rows[:size]), rows[size - 1].id if len(rows) > size else None)
 
+    def after(
+        self, feature: str, name: str | None, feedback_id: str, *, limit: int
+    ) -> tuple[tuple[str, str, float, float], ...]:
+        """(id, trace id, time, value) in the order of arrival, those after this id ("": from the start)."""
+        wanted = (_table.feature == feature) & (_table.id > feedback_id) & _table.value.is_not(None)
+        if name is not None:
+            wanted &= _table.name == name
+        columns = (_table.id, _table.trace_id, _table.created_at, _table.value)
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(*columns).where(wanted).order_by(_table.id).limit(limit))
+            return tuple((row[0], row[1], row[2], row[3]) for row in rows)
+
     def unlinked(self, limit: int = 200) -> tuple[str, ...]:
         """Traces whose feedback came before they did, newest first: nobody knows their feature yet."""
         newest = sa.func.max(_table.id).desc()

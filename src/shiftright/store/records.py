@@ -11,11 +11,13 @@ from shiftright.errors import UsageError
 if TYPE_CHECKING:
     from shiftright.store.answers import Answers
     from shiftright.store.database import Database, Dialect
+    from shiftright.store.detectors import Detectors
     from shiftright.store.feedback import FeedbackRows
     from shiftright.store.incidents import Incidents
     from shiftright.store.keys import Keys
     from shiftright.store.ledger import Ledger
     from shiftright.store.model_cache import ModelCache
+    from shiftright.store.notifications import Notifications
     from shiftright.store.releases import Releases
     from shiftright.store.reviews import Reviews
     from shiftright.store.rollouts import Rollouts
@@ -38,18 +40,22 @@ class Records:
     keys: Keys
     spend: Spend
     scores: Scores
+    texts: Texts
     releases: Releases
     rollouts: Rollouts
     incidents: Incidents
-    texts: Texts
+    notifications: Notifications
+    detectors: Detectors
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
+        from shiftright.store.detectors import Detectors
         from shiftright.store.feedback import FeedbackRows
         from shiftright.store.incidents import Incidents
         from shiftright.store.keys import Keys
         from shiftright.store.ledger import Ledger
         from shiftright.store.model_cache import ModelCache
+        from shiftright.store.notifications import Notifications
         from shiftright.store.releases import Releases
         from shiftright.store.reviews import Reviews
         from shiftright.store.rollouts import Rollouts
@@ -68,10 +74,12 @@ class Records:
         self.keys = Keys(database)
         self.spend = Spend(database)
         self.scores = Scores(database)
+        self.texts = Texts(database)
         self.releases = Releases(database)
         self.rollouts = Rollouts(database)
         self.incidents = Incidents(database)
-        self.texts = Texts(database)
+        self.notifications = Notifications(database)
+        self.detectors = Detectors(database)
 
     @property
     def place(self) -> str:

@@ -15,11 +15,13 @@ from shiftright.store import schema
 from shiftright.store.codec import decode_object, encode
 from shiftright.store.database import Database
 from shiftright.store.ids import sortable_id
+from shiftright.store.notifications import announce
 from shiftright.store.rows import Page, ReviewKind, ReviewRow, ReviewStatus
 
 _table = schema.reviews.c
 _whole = sa.select(schema.reviews)
 LARGEST_PAGE = 1_000
+_OVERDUE = "overdue"
 
 
 class ReviewClosed(UsageError):
@@ -42,12 +44,21 @@ class Reviews:
         self._database = database
 
     def open(
-        self, kind: ReviewKind, subject: dict[str, Any], *, feature: str = "", trace_id: str = ""
+        self,
+        kind: ReviewKind,
+        subject: dict[str, Any],
+        *,
+        feature: str = "",
+        trace_id: str = "",
+        due_at: float | None = None,
     ) -> ReviewRow:
-        """A new review; where one of this kind is open on the trace, that one, with the lists in ``subject`` joined."""
+        """A new review; where one of this kind is open on the trace, that one, with the lists in ``subject`` joined.
+
+        Of escalations each has its own asker: none joins another, and people are told of each.
+        """
         mine = (_table.trace_id == trace_id) & (_table.kind == kind) & (_table.status == "open")
         with self._database.write() as connection:
-            if trace_id:
+            if trace_id and kind != "escalation":
                 found = connection.execute(_whole.where(mine).order_by(_table.id).limit(1)).first()
                 if found is not None:
                     return self._join(connection, _from_row(found), subject)
@@ -59,10 +70,32 @@ class Reviews:
                 kind=kind,
                 subject=subject,
                 created_at=time.time(),
+                due_at=due_at,
             )
             fields = msgspec.structs.asdict(review) | {"subject": encode(subject)}
             connection.execute(sa.insert(schema.reviews).values(fields))
+            if kind == "escalation":
+                announce(connection, review.id, "escalated")
         return review
+
+    def tell_overdue(self) -> tuple[ReviewRow, ...]:
+        """Put word of every escalation that is overdue into the outbox, once; gives those that are new."""
+        late = (_table.kind == "escalation") & (_table.status == "open") & (_table.due_at < time.time())
+        told: list[ReviewRow] = []
+        with self._database.read() as connection:
+            if connection.execute(_whole.where(late).limit(1)).first() is None:
+                return ()
+        with self._database.write() as connection:
+            for row in connection.execute(_whole.where(late)).all():
+                review = _from_row(row)
+                if _OVERDUE in review.subject:
+                    continue
+                subject = review.subject | {_OVERDUE: True}
+                where = _table.id == review.id
+                connection.execute(sa.update(schema.reviews).where(where).values(subject=encode(subject)))
+                announce(connection, review.id, "overdue")
+                told.append(review)
+        return tuple(told)
 
     def _join(self, connection: sa.Connection, review: ReviewRow, more: dict[str, Any]) -> ReviewRow:
         subject = dict(review.subject)

@@ -331,32 +331,37 @@ incidents = sa.Table(
     sa.Index("incidents_feature", "feature", "status", "id"),
 )
 
-# What is to be told of an incident, until it has been told.
+# What is to be told, until it has been told.
 notifications = sa.Table(
     "notifications",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("incident_id", sa.Text, nullable=False),
-    # the channel's name in shiftright.yaml
-    sa.Column("channel", sa.Text, nullable=False),
+    # an incident or a review
+    sa.Column("about", sa.Text, nullable=False),
+    # opened or closed; escalated or overdue
     sa.Column("event", sa.Text, nullable=False),
+    # the channel's name in shiftright.yaml, "" until it is known which there are
+    sa.Column("channel", sa.Text, nullable=False),
     # waiting, sent or failed
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    # not tried again before
+    sa.Column("due_at", sa.Double, nullable=False),
     sa.Column("sent_at", sa.Double),
-    sa.Index("notifications_status", "status"),
+    sa.Index("notifications_status", "status", "due_at"),
+    sa.Index("notifications_about", "about"),
 )
 
-# Drift detectors: one per live check, with how far its scores have been read.
+# Drift detectors: one per live check, with how far what it watches has been read.
 detectors = sa.Table(
     "detectors",
     metadata,
     sa.Column("feature", sa.Text, primary_key=True),
     sa.Column("check", sa.Text, primary_key=True),
-    # the scores' number up to which it has seen
-    sa.Column("seen", sa.BigInteger, nullable=False),
+    # up to where it has seen: a score's number, a feedback's id, a time in nanoseconds
+    sa.Column("seen", sa.Text, nullable=False),
     # JSON
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),

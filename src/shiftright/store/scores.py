@@ -69,6 +69,18 @@ class Scores:
             rows = connection.execute(latest.limit(LARGEST_WINDOW)).all()
         return tuple([(row[0], row[1]) for row in reversed(rows)])
 
+    def after(
+        self, feature: str, name: str, number: int, *, limit: int
+    ) -> tuple[tuple[int, str, float, float | None], ...]:
+        """(number, trace id, time, value) of what scorers said of the sampled traces, in the order of arrival, those
+        after this number (0: from the start)."""
+        wanted = (_table.feature == feature) & (_table.name == name) & (_table.number > number)
+        wanted &= (_table.source == "scorer") & (_table.author == "")
+        columns = (_table.number, _table.trace_id, _table.created_at, _table.value)
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(*columns).where(wanted).order_by(_table.number).limit(limit))
+            return tuple((row[0], row[1], row[2], row[3]) for row in rows)
+
     def _select(self, wanted: sa.ColumnElement[bool]) -> tuple[ScoreRow, ...]:
         latest = sa.select(*[_table[name] for name in _columns]).where(wanted)
         with self._database.read() as connection:

@@ -19,7 +19,7 @@ from shiftright.store.database import Database
 
 FORGOTTEN = "forgotten"
 _MARK = f'{{"{FORGOTTEN}":true'
-_STAYS = ("check", "variant", "pair", "source", "feedback", "rollout", "release")
+_STAYS = ("check", "variant", "pair", "source", "feedback", "rollout", "release", "group")
 _SAID_STAYS = ("choice", "consent", "case", "file")
 _AT_ONCE = 500
 
@@ -54,7 +54,7 @@ class Texts:
         """Of feedback, reviews and scores of traffic made before (seconds since 1970), of one feature where named, else
         of all ``but`` some.
 
-        Reviews of violated clauses, and of cases of runs, are about figures and about cases in files: they stay.
+        Reviews of cases of runs are about cases in files, incidents about figures: they stay.
         """
         of = (
             _feedback.created_at < before,

@@ -69,6 +69,8 @@ ROLLOUT: Final = "shiftright.rollout"
 ARM: Final = "shiftright.rollout.arm"
 PROBABILITY: Final = "shiftright.rollout.probability"
 UNIT: Final = "shiftright.rollout.unit"
+# Who answered where the feature itself failed: a rung of its contract's ship.fallback.
+RUNG: Final = "shiftright.rung"
 # On a shadow copy, which is no traffic of a feature: whose it is a copy of.
 SHADOW_OF: Final = "shiftright.shadow_of"
 CHECK: Final = "shiftright.check"

@@ -31,7 +31,8 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
     """What is true of a review: one of the choices of its kind, by whom, and what would have been right.
 
     ``choice``: ``real``, ``judge_wrong``, ``case_wrong``; of a ``label`` ``good``, ``bad``, ``unclear``; of a
-    ``preference`` ``left``, ``right``, ``tie``; of all ``dismiss``. A correction needs ``consent``.
+    ``preference`` ``left``, ``right``, ``tie``; of an ``escalation`` ``answered`` (with the answer as correction),
+    ``declined``; of all ``dismiss``. A correction needs ``consent`` to become a case.
     """
 
     choice: _Name

@@ -50,7 +50,7 @@ def router(site: Site) -> APIRouter:
             month=month(site, spec),
             traffic=traffic(site).get(spec.feature, Traffic()),
             runs=site.records.runs.list(spec.feature, limit=RECENT_RUNS),
-            violations=site.records.reviews.list(feature=spec.feature, kind="violation", limit=10).data,
+            incidents=[i for i in site.records.incidents.list(feature=spec.feature) if i.status != "closed"],
             waiting=len(site.records.reviews.list(feature=spec.feature, limit=100).data),
         )
 

@@ -112,21 +112,23 @@ def _incidents() -> None:
     op.create_table(
         "notifications",
         sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("incident_id", sa.Text, nullable=False),
-        sa.Column("channel", sa.Text, nullable=False),
+        sa.Column("about", sa.Text, nullable=False),
         sa.Column("event", sa.Text, nullable=False),
+        sa.Column("channel", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("error", sa.Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("due_at", sa.Double, nullable=False),
         sa.Column("sent_at", sa.Double),
     )
-    op.create_index("notifications_status", "notifications", ["status"])
+    op.create_index("notifications_status", "notifications", ["status", "due_at"])
+    op.create_index("notifications_about", "notifications", ["about"])
     op.create_table(
         "detectors",
         sa.Column("feature", sa.Text, primary_key=True),
         sa.Column("check", sa.Text, primary_key=True),
-        sa.Column("seen", sa.BigInteger, nullable=False),
+        sa.Column("seen", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Double, nullable=False),
     )
