@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shiftright.gateway import Access
     from shiftright.monitor.board import Board
     from shiftright.monitor.erasing import Erased
+    from shiftright.ship.gate import Gate
     from shiftright.store import Records
     from shiftright.store.intake import Intake
     from shiftright.store.telemetry import TelemetryStore
@@ -240,6 +241,40 @@ class App:
                 "shiftright key create NAME",
             )
         return gateway.Access(self.records, self.settings.key)
+
+    async def gate(
+        self,
+        *,
+        base: str | None = None,
+        only: Path | None = None,
+        sign_off: str | None = None,
+        options: Options | None = None,
+        progress: Progress | None = None,
+    ) -> Gate:
+        """See ``ship.gate.gate``. Where nothing is touched no records are made."""
+        from shiftright.ship.gate import gate
+
+        return await gate(
+            self.settings,
+            lambda: self.records,
+            base=base,
+            only=only,
+            sign_off=sign_off,
+            options=options,
+            progress=progress,
+        )
+
+    async def record(self, gate: Gate) -> list[tuple[Path, int]]:
+        """See ``ship.recordings.record``: for every eval of the gate."""
+        from shiftright.ship.recordings import record
+
+        evals = [(f, v) for f in gate.features for v in f.variants if v.run_id is not None]
+        return [
+            await record(
+                f.feature, self.settings, self.records, variant=v.variant, before=v.before, base=gate.base
+            )
+            for f, v in evals
+        ]
 
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""

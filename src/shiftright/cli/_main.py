@@ -19,6 +19,7 @@ from shiftright.cli.draft import draft
 from shiftright.cli.erase import erase
 from shiftright.cli.eval import eval_
 from shiftright.cli.export import export
+from shiftright.cli.gate import gate
 from shiftright.cli.init import init
 from shiftright.cli.key import key
 from shiftright.cli.mcp import mcp
@@ -26,14 +27,18 @@ from shiftright.cli.next import next_
 from shiftright.cli.plan import plan
 from shiftright.cli.pull import pull
 from shiftright.cli.record import record
+from shiftright.cli.release import release
 from shiftright.cli.report import report
 from shiftright.cli.review import review
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.scan import scan
+from shiftright.cli.seal import seal
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
+from shiftright.cli.sign import sign
 from shiftright.cli.traces import costs, trace, traces
+from shiftright.cli.verify import verify
 from shiftright.errors import Error, UsageError
 
 INTERRUPTED = 130
@@ -59,11 +64,15 @@ for _function, _name in (
     (plan, "plan"),
     (run_one, "run"),
     (eval_, "eval"),
+    (gate, "gate"),
     (compare, "compare"),
     (aa, "aa"),
     (runs, "runs"),
     (show, "show"),
     (report, "report"),
+    (release, "release"),
+    (sign, "sign"),
+    (verify, "verify"),
     (next_, "next"),
     (draft, "draft"),
     (record, "record"),
@@ -75,6 +84,7 @@ for _function, _name in (
     (pull, "pull"),
     (mcp, "mcp"),
     (scan, "scan"),
+    (seal, "seal"),
     (doctor, "doctor"),
     (serve, "serve"),
     (demo, "demo"),

@@ -33,11 +33,11 @@ def report(
     if html is not None:
         from shiftright.evals.report.html import to_html
 
-        _write(html, to_html(found))
+        write(html, to_html(found))
     if junit is not None:
         from shiftright.evals.report.junit import to_junit
 
-        _write(junit, to_junit(found))
+        write(junit, to_junit(found))
     if markdown:
         from shiftright.evals.report.markdown import to_markdown
 
@@ -45,7 +45,8 @@ def report(
     return _output.PASS
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """One file, and a line about it."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

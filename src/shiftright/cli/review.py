@@ -11,6 +11,7 @@ import typer
 
 from shiftright.cli import _output
 from shiftright.cli._options import Json, OfFeature
+from shiftright.cli._person import user
 from shiftright.cli._telemetry import has_traces, traces_of
 from shiftright.errors import UsageError
 
@@ -122,7 +123,7 @@ def dismiss(
     from shiftright.improve import reviews
 
     with App.here() as app:
-        closed = reviews.dismiss(app.records, review_id, reviewer or _user(), comment)
+        closed = reviews.dismiss(app.records, review_id, reviewer or user("--reviewer"), comment)
     if json:
         _output.print_json({"review": closed})
     else:
@@ -389,7 +390,7 @@ def _resolve(
         app.settings,
         row.id,
         word,
-        reviewer or _user(),
+        reviewer or user("--reviewer"),
         correction=None if correction is None else value_of(correction, "--correction"),
         consent=consent,  # type: ignore[arg-type]
         comment=comment,
@@ -404,12 +405,3 @@ def _resolve(
         if done.case.edit:
             _output.say(f"  {done.case.edit}")
         _output.say(f"  next: shiftright eval {done.case.feature}     fails until it is fixed")
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        raise UsageError("your user has no name", hint="Give one: --reviewer NAME") from None

@@ -14,6 +14,7 @@ from shiftright.errors import UsageError
 if TYPE_CHECKING:
     from shiftright.evals.report.changes import CaseView
     from shiftright.evals.report.gather import RunReport
+    from shiftright.ship.promotion import Kept
 
 
 def show(
@@ -25,22 +26,24 @@ def show(
 ) -> int:
     """Show a run: answers, rows, every broken case."""
     from shiftright.app import App
+    from shiftright.ship.promotion import releases_of
 
     with App.here() as app:
         report = app.report(run)
         other = app.report(against) if against is not None else None
+        kept = releases_of(app.records, report.run.feature, report.run.variant_digest)
     if other is not None and other.run.feature != report.run.feature:
         raise UsageError(
             f"{report.run.id} is a run of {report.run.feature}, {other.run.id} one of {other.run.feature}",
             hint="Compare runs of one feature.",
         )
     if json:
-        document = _as_document(report)
+        document = _as_document(report) | {"releases": kept}
         if other is not None:
             document["against"] = {"run_id": other.run.id, "changed": _changed(report, other)}
         _output.print_json(document)
     else:
-        _print(report, other)
+        _print(report, other, kept)
     return _output.PASS
 
 
@@ -98,7 +101,7 @@ def _changed(report: RunReport, other: RunReport) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: (item["change"], item["id"]))
 
 
-def _print(report: RunReport, other: RunReport | None) -> None:
+def _print(report: RunReport, other: RunReport | None, kept: tuple[Kept, ...]) -> None:
     from shiftright.cli._cases import print_changes, print_slices
     from shiftright.cli._progress import title
     from shiftright.cli._screen import console, text
@@ -129,7 +132,22 @@ def _print(report: RunReport, other: RunReport | None) -> None:
     for note in (*report.judges, *report.gone):
         screen.print(text(f"note: {note}", "dim"))
     screen.print(text(calls_line(report.calls), "dim"))
+    _print_releases(screen, kept)
     screen.print(text(f"run {run.id} · seed {run.seed} · repeat it: {report.command}", "dim"))
+
+
+def _print_releases(screen: Any, kept: tuple[Kept, ...]) -> None:
+    from shiftright.cli._screen import text
+    from shiftright.cli.release import override_lines
+
+    for release in kept:
+        serves = ", which serves everybody" if release.stable else ""
+        day = time.strftime("%Y-%m-%d", time.localtime(release.at))
+        screen.print(text(f"released as {release.digest[:12]} on {day}{serves}"))
+        for change in release.looser:
+            screen.print(text(f"  ! under a looser contract: {change}"))
+        for line in override_lines(release.overrides):
+            screen.print(text(f"  {line}"))
 
 
 def _print_changed(screen: Any, report: RunReport, other: RunReport) -> None:

@@ -24,6 +24,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     Exactly one of ``input`` (any JSON value) and ``messages`` (a conversation) is given.
     ``group`` names the document, user or conversation that several cases share: one statistical unit.
     ``input_digest`` covers what the feature sees, ``digest`` also what the scorers see (``expected``).
+    Of a ``sealed`` case nothing is written down but its numbers.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     source: str | None = None
     input_digest: str = ""
     digest: str = ""
+    sealed: bool = False
 
     @property
     def value(self) -> Any:

@@ -16,6 +16,7 @@ import msgspec
 
 from shiftright.core.case import Case
 from shiftright.datasets.dataset import load
+from shiftright.datasets.sealed import SUFFIX
 from shiftright.errors import DatasetError
 
 
@@ -31,7 +32,9 @@ def append(path: str | Path, cases: Iterable[Case]) -> None:
     file = Path(path).resolve()
     new = list(cases)
     if file.suffix not in (".jsonl", ".csv"):
-        hint = "Convert it to .jsonl."
+        hint = (
+            "Convert it to .jsonl." if file.suffix != SUFFIX else "Add to what was sealed, and seal it anew."
+        )
         raise DatasetError(f"cases cannot be added to {file.suffix or 'this'} files", file=file, hint=hint)
     with _turn(file.parent):
         before = file.read_bytes() if file.exists() else b""

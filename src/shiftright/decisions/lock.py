@@ -71,10 +71,17 @@ class Lock(msgspec.Struct):
         Raises:
             StoreError: with file and line, when a line cannot be read.
         """
+        return cls.of(path.read_bytes() if path.exists() else b"", path)
+
+    @classmethod
+    def of(cls, data: bytes, path: Path) -> Lock:
+        """The content of a file, or of an earlier version of it; ``path`` is for errors.
+
+        Raises:
+            StoreError: as ``read``.
+        """
         lock = cls()
-        if not path.exists():
-            return lock
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        for number, line in enumerate(data.splitlines(), 1):
             if line.strip():
                 lock.merge([_line(path, number, line)])
         return lock

@@ -45,7 +45,13 @@ async def evaluate(
     """
     options = options or Options()
     loaded = resolve(
-        feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline
+        feature,
+        settings.root,
+        settings.home,
+        variant=options.variant,
+        baseline=options.baseline,
+        base=options.base,
+        releases=records.releases,
     )
     history, progress = History(settings.root, records), progress or Quiet()
     target = history.current(loaded)

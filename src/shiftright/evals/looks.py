@@ -40,8 +40,9 @@ async def look(
     """
     options, progress = options or Options(), progress or Quiet()
     history = History(settings.root, records)
+    named = {"variant": options.variant, "baseline": options.baseline}
     target = history.current(
-        resolve(feature, settings.root, settings.home, variant=options.variant, baseline=options.baseline)
+        resolve(feature, settings.root, settings.home, releases=records.releases, **named)
     )
     cases = select(target, selection)
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The default baseline of a pull request: the feature as it was where the branch left the main line."""
+"""The feature as it was where the branch left the main line: a pull request's default baseline."""
 
 from __future__ import annotations
 
@@ -17,47 +17,83 @@ _MAIN_LINES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _HINT = "Name one in the contract (baseline: VARIANT) or with --baseline."
 
 
-def checkout(spec: Spec, root: Path, home: Path) -> Spec:
-    """The spec as of the merge-base, from a copy under ``home/baselines/<commit>``.
+def checkout(spec: Spec, root: Path, home: Path, base: str | None = None) -> Spec:
+    """The spec as of the merge-base with ``base`` (a git ref; default: the main line), from a copy of that commit.
 
     Raises:
         SpecError: when there is no git history to compare with, or the feature did not exist there.
     """
-    top = _git(spec, root, "rev-parse", "--show-toplevel")
-    commit = _merge_base(spec, root)
-    relative = spec.path.resolve().relative_to(Path(top).resolve())
-    folder = home / "baselines" / commit
-    if not (folder / relative).exists():
-        _extract(spec, Path(top), commit, folder)
-    if not (folder / relative).exists():
+    try:
+        commit = commit_of(root, base)
+        found = contract_at(spec, root, home, commit)
+    except SpecError as error:
+        raise SpecError(error.message, file=spec.path, hint=f"{error.hint or ''} {_HINT}".strip()) from None
+    if found is None:
+        name = spec.path.resolve().relative_to(top_of(root))
         raise SpecError(
-            f"no baseline: {relative} does not exist at the merge-base {commit[:12]}",
-            file=spec.path,
-            hint=_HINT,
+            f"no baseline: {name} does not exist at the merge-base {commit[:12]}", file=spec.path, hint=_HINT
         )
-    return specs.load(folder / relative)
+    return specs.load(found)
 
 
-def _merge_base(spec: Spec, root: Path) -> str:
+def contract_at(spec: Spec, root: Path, home: Path, commit: str) -> Path | None:
+    """The feature's contract in a copy of that commit: where it lies now, else wherever one has its name."""
+    folder, top = copy_of(root, home, commit), top_of(root)
+    same = folder / spec.path.resolve().relative_to(top)
+    if same.exists():
+        return same
+    moved = specs.names(folder).get(spec.feature, [])
+    return moved[0] if len(moved) == 1 else None
+
+
+def top_of(root: Path) -> Path:
+    """The folder of the whole checkout.
+
+    Raises:
+        SpecError: when ``root`` is in none.
+    """
+    found = git(root, "rev-parse", "--show-toplevel")
+    if found.returncode != 0:
+        raise SpecError(f"no baseline: {root} is not a git checkout")
+    return Path(found.stdout.decode().strip()).resolve()
+
+
+def commit_of(root: Path, base: str | None = None) -> str:
+    """The merge-base of HEAD and ``base``, or of HEAD and the main line.
+
+    Raises:
+        SpecError: when there is none: another history, a shallow clone, an unknown ref.
+    """
+    top_of(root)
     target = os.environ.get("GITHUB_BASE_REF") or os.environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
     lines = (f"origin/{target}", *_MAIN_LINES) if target else _MAIN_LINES
-    for line in lines:
-        found = _run(root, "merge-base", "HEAD", line)
+    for line in (base,) if base else lines:
+        found = git(root, "merge-base", "--end-of-options", "HEAD", line)
         if found.returncode == 0:
             return found.stdout.decode().strip()
+    what = repr(base) if base else "a main line"
     raise SpecError(
-        "no baseline: this checkout shares no history with a main line",
-        file=spec.path,
-        hint=f"In CI fetch the whole history (fetch-depth: 0). {_HINT}",
+        f"no baseline: this checkout shares no history with {what}",
+        hint="In CI fetch the whole history (fetch-depth: 0).",
     )
 
 
-def _extract(spec: Spec, top: Path, commit: str, folder: Path) -> None:
-    archive = _run(top, "archive", "--format=tar", commit)
+def copy_of(root: Path, home: Path, commit: str) -> Path:
+    """The files of a commit under ``home/baselines/<commit>``; written once.
+
+    Raises:
+        SpecError: when git cannot give them.
+    """
+    folder = home / "baselines" / commit
+    if not folder.exists():
+        _extract(top_of(root), commit, folder)
+    return folder
+
+
+def _extract(top: Path, commit: str, folder: Path) -> None:
+    archive = git(top, "archive", "--format=tar", commit)
     if archive.returncode != 0:
-        raise SpecError(
-            f"git archive {commit[:12]}: {archive.stderr.decode().strip()}", file=spec.path, hint=_HINT
-        )
+        raise refused(archive)
     part = folder.with_name(f"{folder.name}.{os.getpid()}")
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
         tar.extractall(part, filter="data")
@@ -70,15 +106,15 @@ def _extract(spec: Spec, top: Path, commit: str, folder: Path) -> None:
             raise
 
 
-def _git(spec: Spec, root: Path, *words: str) -> str:
-    found = _run(root, *words)
-    if found.returncode != 0:
-        raise SpecError(f"no baseline: {root} is not a git checkout", file=spec.path, hint=_HINT)
-    return found.stdout.decode().strip()
+def refused(done: subprocess.CompletedProcess[bytes]) -> SpecError:
+    """What git said when it did not do it."""
+    said = done.stderr.decode(errors="replace").strip()
+    return SpecError(f"git {done.args[1]}: {said}", hint="Is this a whole checkout? git fsck")
 
 
-def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+def git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """One git command. Its exit code is looked at by whoever asked; 127 where git is not installed."""
     try:
         return subprocess.run(["git", *words], cwd=folder, capture_output=True, check=False)  # noqa: S603, S607
     except FileNotFoundError:
-        return subprocess.CompletedProcess(words, 127, b"", b"git is not installed")
+        return subprocess.CompletedProcess(["git", *words], 127, b"", b"git is not installed")

@@ -152,7 +152,9 @@ def _of_variant(spec: Spec, variant: Variant, settings: Settings, records: Recor
 
 def _last(spec: Spec, variant: Variant, settings: Settings, records: Records) -> RunRow | None:
     """The newest run of this variant's decision, as code, contract and cases stand now."""
-    target = resolve(str(spec.path), settings.root, settings.home, variant=variant.name)
+    target = resolve(
+        str(spec.path), settings.root, settings.home, variant=variant.name, releases=records.releases
+    )
     stem = target.subject(POPULATION).stem
     entries = History(settings.root, records).book(spec.feature).of(stem)
     newest_answers = max((generation(row) for row, _ in entries), default=0)

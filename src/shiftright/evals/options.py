@@ -15,12 +15,16 @@ from shiftright.errors import UsageError
 class Options(msgspec.Struct, frozen=True):
     """``repeats`` is K per candidate case; ``concurrency`` None chooses by the model (an embedded one: 1; else 8).
 
+    ``base`` is a git ref: the baseline is then the feature at the merge-base with it, whatever the contract names, and
+    ``baseline`` the variant there (default: the candidate's name).
+
     Raises:
         UsageError: for a ``max_cost_usd`` that limits nothing: infinite, or not a number.
     """
 
     variant: str | None = None
     baseline: str | None = None
+    base: str | None = None
     max_calls: int | None = None
     max_cost_usd: float | None = None
     repeats: int = 1

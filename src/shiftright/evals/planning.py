@@ -101,7 +101,14 @@ async def plan_feature(
     spec = specs.load(specs.find(feature, settings.root))
     # a plan is about the baseline: any variant may be the candidate
     variant = options.variant or options.baseline or spec.baseline
-    loaded = resolve(feature, settings.root, settings.home, variant=variant, baseline=options.baseline)
+    loaded = resolve(
+        feature,
+        settings.root,
+        settings.home,
+        variant=variant,
+        baseline=options.baseline,
+        releases=records.releases,
+    )
     target = History(settings.root, records).current(loaded)
     calls, run_id, cost = Calls(), None, None
     reruns = known_reruns(target, records)

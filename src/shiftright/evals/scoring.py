@@ -11,6 +11,7 @@ from shiftright.core.seams import Scorer
 from shiftright.core.spec import Check, Spec
 from shiftright.decisions.units import Values
 from shiftright.errors import Error, FeatureError, ModelError, ScorerError, SpecError
+from shiftright.evals import veil
 from shiftright.models.budget import Budget
 from shiftright.models.cache import ModelCache
 from shiftright.models.scope import CallScope, use
@@ -44,9 +45,16 @@ class Scoring:
     async def score(
         self, case: Case, answer: Answer, other: Answer | None = None, *, repeat: int = 0
     ) -> Scores:
+        if case.sealed:
+            with veil.errors_of(case):
+                return veil.scores_of(case, await self._asked(case, answer, other, repeat))
         if not self._asks:
             return await self._score(case, answer, other)
-        with use(CallScope(case.id, repeat, self._cache, self._budget)):
+        return await self._asked(case, answer, other, repeat)
+
+    async def _asked(self, case: Case, answer: Answer, other: Answer | None, repeat: int) -> Scores:
+        cache = None if case.sealed else self._cache
+        with use(CallScope(case.id, repeat, cache, self._budget)):
             scores = await self._score(case, answer, other)
         if self._paid is not None:
             for score in scores.values():

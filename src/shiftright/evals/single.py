@@ -76,6 +76,8 @@ def _case(spec: Spec, case_id: str) -> Case:
     known: list[str] = []
     for path in spec.cases.values():
         for case in datasets.load(path):
+            if case.id == case_id and case.sealed:
+                raise UsageError(f"{case_id} is sealed", hint="Run a case of dev, or an --input of your own.")
             if case.id == case_id:
                 return case
             known.append(case.id)

@@ -16,8 +16,9 @@ from shiftright.datasets import Dataset
 from shiftright.decisions.contract import Estimand
 from shiftright.decisions.ledger import Subject
 from shiftright.errors import SpecError, UsageError
-from shiftright.evals import merge_base
+from shiftright.evals import merge_base, stable
 from shiftright.features import LoadedFeature
+from shiftright.store.releases import Releases
 
 DEFAULT = "default"
 # Repeats of the baseline: 0 to 4 are its scores, later ones check them; then come the next generation's.
@@ -85,9 +86,17 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def resolve(
-    name: str, root: Path, home: Path, *, variant: str | None = None, baseline: str | None = None
+    name: str,
+    root: Path,
+    home: Path,
+    *,
+    variant: str | None = None,
+    baseline: str | None = None,
+    base: str | None = None,
+    releases: Releases | None = None,
 ) -> Target:
-    """Find the feature, choose the sides, read the cases, build the scorers.
+    """Find the feature, choose the sides, read the cases, build the scorers. The options are ``Options``'; where none
+    names a baseline and neither does the contract, the stable one of ``releases`` is it, else the merge-base.
 
     Raises:
         UsageError: for an unknown feature or variant.
@@ -104,13 +113,16 @@ def resolve(
     named = baseline or spec.baseline
     chosen = choose_variant(spec, variant, named)
     candidate = load_side(spec, chosen)
-    base = _baseline(spec, named, chosen.name, root, home)
+    if base is None:
+        other = _baseline(spec, named, candidate, root, home, releases)
+    else:
+        other = _earlier(spec, baseline or chosen.name, root, home, base)
     built = {check.name: _scorer(check, spec, candidate) for check in spec.checks}
     must = spec.cases.get("must")
     return Target(
         spec=spec,
         candidate=candidate,
-        baseline=base,
+        baseline=other,
         gate=datasets.load(spec.cases["gate"]),
         must=datasets.load(must) if must else None,
         dev=spec.cases.get("dev"),
@@ -161,14 +173,28 @@ def _named(spec: Spec, name: str) -> Variant:
     raise UsageError(f"{spec.feature} has no variant {name!r}", hint=f"{guess}It has: {', '.join(known)}.")
 
 
-def _baseline(spec: Spec, name: str | None, candidate: str, root: Path, home: Path) -> Side | None:
-    """Named on the command line, else in the contract, else (where a clause needs one) the merge-base."""
+def _baseline(
+    spec: Spec, name: str | None, candidate: Side, root: Path, home: Path, releases: Releases | None
+) -> Side | None:
+    """Named on the command line, else in the contract, else (where a clause needs one) the stable release, else the
+    merge-base."""
     if name:
         return load_side(spec, _named(spec, name))
     if not needs_baseline(spec):
         return None
-    old = merge_base.checkout(spec, root, home)
-    side = load_side(old, _named(old, candidate))
+    release = None if releases is None else stable.other_than(candidate.digest, releases, spec.feature)
+    if release is None:
+        return _earlier(spec, candidate.name, root, home)
+    name = f"release {release.digest[:12]}"
+    return Side(name, stable.load(release, spec, root, home), release.code)
+
+
+def _earlier(spec: Spec, variant: str, root: Path, home: Path, base: str | None = None) -> Side | None:
+    """The variant as it was at the merge-base; None where no clause compares."""
+    if not needs_baseline(spec):
+        return None
+    old = merge_base.checkout(spec, root, home, base)
+    side = load_side(old, _named(old, variant))
     return Side("merge-base", side.feature, side.digest)
 
 

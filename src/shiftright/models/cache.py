@@ -113,14 +113,23 @@ def worth_keeping(response: ModelResponse) -> bool:
 
 def encode(reply: Reply) -> bytes:
     """A reply as bytes: latency and cost as two doubles, then pydantic-ai's JSON of the response."""
-    cost = math.nan if reply.cost_usd is None else reply.cost_usd
-    return _HEADER.pack(reply.latency_s, cost) + _responses().dump_json(reply.response)
+    return pack(reply.latency_s, reply.cost_usd, _responses().dump_json(reply.response))
 
 
 def decode(body: bytes) -> Reply:
+    latency_s, cost_usd, response = unpack(body)
+    return Reply(_responses().validate_json(response), latency_s, cost_usd, cached=True)
+
+
+def pack(latency_s: float, cost_usd: float | None, response: bytes) -> bytes:
+    """What ``encode`` gives, of a response that is JSON already."""
+    return _HEADER.pack(latency_s, math.nan if cost_usd is None else cost_usd) + response
+
+
+def unpack(body: bytes) -> tuple[float, float | None, bytes]:
+    """Latency in seconds, cost in USD, and the response's JSON."""
     latency_s, cost = _HEADER.unpack_from(body)
-    response = _responses().validate_json(memoryview(body)[_HEADER.size :].tobytes())
-    return Reply(response, latency_s, None if math.isnan(cost) else cost, cached=True)
+    return latency_s, None if math.isnan(cost) else cost, memoryview(body)[_HEADER.size :].tobytes()
 
 
 @cache

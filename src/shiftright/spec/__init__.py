@@ -10,5 +10,6 @@ from shiftright.spec.discovery import find as find
 from shiftright.spec.discovery import named as named
 from shiftright.spec.discovery import names as names
 from shiftright.spec.discovery import unknown as unknown
+from shiftright.spec.loading import files as files
 from shiftright.spec.loading import load as load
 from shiftright.spec.schema import json_schema as json_schema

@@ -99,7 +99,12 @@ TOP = Section(
             "Named configurations of the feature.",
             "{short: {model: local:smollm2-135m, prompt: short.md}}",
         ),
-        Key("baseline", NAME, "The variant to compare with.", "zero_shot"),
+        Key(
+            "baseline",
+            NAME,
+            "The variant to compare with; default: the stable release, else the merge-base.",
+            "zero_shot",
+        ),
         Key("cases", FILES, "The gate cases, or a mapping of splits to files.", required=True),
         Key(
             "checks",

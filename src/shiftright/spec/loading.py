@@ -79,6 +79,18 @@ def load(path: str | Path) -> Spec:
     )
 
 
+def files(path: Path) -> tuple[Path, ...]:
+    """The contract's own file and those it extends, nearest first; of one that ``load`` can read."""
+    found = [path.resolve()]
+    document, key = read_document(path), TOP.get("extends")
+    assert key is not None
+    while "extends" in document:
+        mark = document.marks["extends"]
+        found.append(beside(sections.value_of(key, document["extends"], mark, ""), mark))
+        document = read_document(found[-1])
+    return tuple(found)
+
+
 def read_document(file: Path) -> Map:
     """One file as a mapping with marks, before its keys are looked at.
 
@@ -195,6 +207,9 @@ def _cases(document: Map) -> dict[str, Path]:
         paths[split] = beside(name, marks[split])
         if not paths[split].is_file():
             raise fail(marks[split], f"cases: there is no file {name}", f"Looked for {paths[split]}")
+        if split == "dev" and paths[split].suffix == ".sealed":
+            hint = "What is tuned on has to be read. Seal gate or must cases."
+            raise fail(marks[split], "cases.dev: these cases are sealed", hint)
     return paths
 
 

@@ -69,6 +69,12 @@ class Answers:
         with self._database.read() as connection:
             return {row[0]: _from_row(row) for row in connection.execute(wanted)}
 
+    def newest(self, variant_digest: str, *, limit: int) -> tuple[StoredAnswer, ...]:
+        """The answers of one variant that were stored last, newest first, spans included."""
+        mine = _whole.where(_table.variant_digest == variant_digest).order_by(_table.number.desc())
+        with self._database.read() as connection:
+            return tuple(_from_row(row) for row in connection.execute(mine.limit(limit)))
+
     def put_rows(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """The transaction part of ``put``, for a flush of several tables; ``rows`` from ``answer_rows``."""
         self._insert(connection, rows)

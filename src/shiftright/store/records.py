@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shiftright.store.keys import Keys
     from shiftright.store.ledger import Ledger
     from shiftright.store.model_cache import ModelCache
+    from shiftright.store.releases import Releases
     from shiftright.store.reviews import Reviews
     from shiftright.store.rows import ConsumedRow, RunCase, StoredAnswer
     from shiftright.store.runs import Runs
@@ -36,6 +37,7 @@ class Records:
     spend: Spend
     scores: Scores
     texts: Texts
+    releases: Releases
 
     def __init__(self, database: Database) -> None:
         from shiftright.store.answers import Answers
@@ -43,6 +45,7 @@ class Records:
         from shiftright.store.keys import Keys
         from shiftright.store.ledger import Ledger
         from shiftright.store.model_cache import ModelCache
+        from shiftright.store.releases import Releases
         from shiftright.store.reviews import Reviews
         from shiftright.store.runs import Runs
         from shiftright.store.scores import Scores
@@ -60,6 +63,7 @@ class Records:
         self.spend = Spend(database)
         self.scores = Scores(database)
         self.texts = Texts(database)
+        self.releases = Releases(database)
 
     @property
     def place(self) -> str:

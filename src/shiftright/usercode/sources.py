@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +66,18 @@ def _read_texts(readings: Collection[_Reading]) -> Iterator[str]:
 
 def digest_files(files: Iterable[Path], root: Path) -> str:
     """Digest over (path relative to ``root``, content) of the files; independent of where the project lies."""
+    return digest_placed(placed(files, root))
+
+
+def digest_placed(files: Mapping[str, Path]) -> str:
+    """The same of files whose paths are given, wherever they lie."""
+    return digest_of(sorted([name, content_digest(path)] for name, path in files.items()))
+
+
+def placed(files: Iterable[Path], root: Path) -> dict[str, Path]:
+    """Files by their path relative to ``root``."""
     root = root.resolve()
-    return digest_of(sorted([_relative(path, root), content_digest(path)] for path in files))
+    return {_relative(path, root): path for path in files}
 
 
 def content_digest(path: Path) -> str:

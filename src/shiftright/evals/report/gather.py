@@ -12,6 +12,7 @@ from shiftright import spec as specs
 from shiftright.core.case import Case
 from shiftright.core.spec import Spec
 from shiftright.core.verdict import Calls, CheckRow, Verdict
+from shiftright.datasets import sealed
 from shiftright.errors import Error
 from shiftright.evals.report.changes import CaseView, Values, views
 from shiftright.evals.report.evidence import Trajectory, retrace
@@ -71,10 +72,12 @@ def gather(run_id: str, settings: Settings, records: Records) -> RunReport:
     gone: list[str] = []
     spec = _spec(run, settings, gone)
     known = _known_cases(spec, gone)
+    gone += [f"{split}: the cases are sealed; what they say is not shown" for split in _sealed(spec)]
     rows = _cases(run, records)
     answers = _answers(rows, records)
     values = _baseline_values(decision, records)
-    cases = list(views(rows, known, answers, values, spec))
+    readable = {split: {k: c for k, c in cases.items() if not c.sealed} for split, cases in known.items()}
+    cases = list(views(rows, readable, answers, values, spec))
     verdict = run.verdict
     retraced = retrace(decision, spec, known.get("gate", {}), records)
     calls = Calls(run.made, run.baseline_made, run.cached, retraced.fixed_sample, retraced.limit)
@@ -140,6 +143,10 @@ def _known_cases(spec: Spec | None, gone: list[str]) -> dict[str, dict[str, Case
         except Error as error:
             gone.append(f"{Path(path).name} cannot be read any more: {error.message}")
     return found
+
+
+def _sealed(spec: Spec | None) -> list[str]:
+    return [split for split, path in (spec.cases if spec else {}).items() if path.suffix == sealed.SUFFIX]
 
 
 def _cases(run: RunRow, records: Records) -> list[RunCase]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from shiftright.core.verdict import CheckRow
+from shiftright.core.verdict import CheckRow, Merge
 from shiftright.evals.report.changes import CaseView
 from shiftright.evals.report.gather import RunReport
 from shiftright.evals.report.visible import short, visible
@@ -24,13 +24,9 @@ def to_junit(report: RunReport) -> str:
     """An XML document."""
     root = Element("testsuites", name=_xml(f"shiftright {report.run.feature}"))
     name = f"{report.run.feature}.{report.run.variant}"
-    contract = _suite(root, f"{name}.contract")
-    if report.verdict is not None:
-        merge = _test(contract, f"{name}.contract", "merge")
-        if report.verdict.merge == "no":
-            _say(merge, "failure", "; ".join(report.verdict.reasons))
-    for row in report.rows:
-        _clause(_test(contract, f"{name}.contract", f"{row.check} {row.clause}"), row)
+    verdict = report.verdict
+    merge, reasons = (verdict.merge, verdict.reasons) if verdict else (None, ())
+    contract(root, f"{name}.contract", merge, reasons, report.rows)
     must = [case for case in report.cases if case.split == "must"]
     _cases(_suite(root, f"{name}.must"), f"{name}.must", must, "failure")
     _cases(
@@ -39,6 +35,24 @@ def to_junit(report: RunReport) -> str:
         [c for c in report.cases if c.split != "must"],
         "skipped",
     )
+    return document(root)
+
+
+def contract(
+    root: Element, name: str, merge: Merge | None, reasons: Sequence[str], rows: Sequence[CheckRow]
+) -> None:
+    """A suite of the merge (None: not decided) and of each clause."""
+    tests = _suite(root, name)
+    if merge is not None:
+        test = _test(tests, name, "merge")
+        if merge == "no":
+            _say(test, "failure", "; ".join(reasons))
+    for row in rows:
+        _clause(_test(tests, name, f"{row.check} {row.clause}"), row)
+
+
+def document(root: Element) -> str:
+    """The whole, counted and indented."""
     for suite in root:
         _count(suite)
     indent(root)

@@ -8,6 +8,7 @@ from typing import Any
 
 from shiftright.core.answer import Answer
 from shiftright.core.counting import counted
+from shiftright.core.verdict import CheckRow
 from shiftright.decisions import words
 from shiftright.evals.report.changes import CaseView
 from shiftright.evals.report.gather import RunReport
@@ -27,10 +28,20 @@ def to_markdown(report: RunReport) -> str:
     return "\n".join(_lines(report)) + "\n"
 
 
+def details(report: RunReport) -> Iterator[str]:
+    """Its rows and the cases that changed, without headline and footer."""
+    yield from board(report.rows)
+    yield from _cases("broke", report.broke, MOST_BROKE)
+    yield from _cases("fixed", report.fixed, MOST_FIXED)
+    for note in (*report.judges, *report.gone)[:3]:
+        yield f"> {escaped(note)}"
+        yield ""
+
+
 def _lines(report: RunReport) -> Iterator[str]:
     run, verdict = report.run, report.verdict
-    against = f" against {_text(run.baseline)}" if run.baseline else ""
-    yield f"### {_text(run.feature)}: {_text(run.variant)}{against}"
+    against = f" against {escaped(run.baseline)}" if run.baseline else ""
+    yield f"### {escaped(run.feature)}: {escaped(run.variant)}{against}"
     yield ""
     if verdict is None:
         yield "_Not decided: a look at some cases, or an interrupted run._"
@@ -39,17 +50,12 @@ def _lines(report: RunReport) -> Iterator[str]:
         answers = (("Merge?", verdict.merge), ("Release?", verdict.verdict))
         yield "| " + " | ".join(f"**{name}** {SIGN[word]} **{word}**" for name, word in answers) + " |"
         yield "|---|---|"
-        yield f"| {_text(first) if verdict.merge == 'no' else 'No harm is proven'} | {_text(first)} |"
+        yield f"| {escaped(first) if verdict.merge == 'no' else 'No harm is proven'} | {escaped(first)} |"
     yield ""
     for said in _beside(report):
-        yield f"> ⚠️ {_text(said)}"
+        yield f"> ⚠️ {escaped(said)}"
         yield ""
-    yield from _board(report)
-    yield from _cases("broke", report.broke, MOST_BROKE)
-    yield from _cases("fixed", report.fixed, MOST_FIXED)
-    for note in (*report.judges, *report.gone)[:3]:
-        yield f"> {_text(note)}"
-        yield ""
+    yield from details(report)
     yield f"<sub>{_footer(report)}</sub>"
 
 
@@ -59,22 +65,23 @@ def _beside(report: RunReport) -> list[str]:
     return [reason for reason in said if not any(row.reason in reason for row in report.rows)][:MOST_BESIDE]
 
 
-def _board(report: RunReport) -> Iterator[str]:
-    if not report.rows:
+def board(rows: Sequence[CheckRow]) -> Iterator[str]:
+    """One line per clause."""
+    if not rows:
         return
     yield "| check | must hold | measured | cases | verdict | why |"
     yield "|---|---|---|--:|---|---|"
-    for row in report.rows[:MOST_ROWS]:
+    for row in rows[:MOST_ROWS]:
         score = "latency" if " ms" in row.target or row.target.endswith(" s") else "cost"
         measured = words.quantity(row.clause, row.estimate, score)
         if row.interval is not None:
             low, high = (words.quantity(row.clause, end, score) for end in row.interval)
             measured += f" ({low} to {high})"
         cells = (row.check, row.target, measured, words.board_count(row.n, row.cases), row.reason)
-        check, target, value, n, why = map(_text, cells)
+        check, target, value, n, why = map(escaped, cells)
         yield f"| **{check}** | {target} | {value} | {n} | {SIGN[row.verdict]} {row.verdict} | {why} |"
-    if len(report.rows) > MOST_ROWS:
-        yield f"| … and {len(report.rows) - MOST_ROWS} more | | | | | |"
+    if len(rows) > MOST_ROWS:
+        yield f"| … and {len(rows) - MOST_ROWS} more | | | | | |"
     yield ""
 
 
@@ -107,7 +114,7 @@ def _footer(report: RunReport) -> str:
         said.append(f"a fixed-size test needs {counted(calls.fixed_sample)}")
     cost = report.run.cost_usd
     said.append("cost unknown" if cost is None else f"{cost:.4g} USD")
-    return f"{_text(' · '.join(said))} · {_text(report.run.id)} · {_code(report.command)}"
+    return f"{escaped(' · '.join(said))} · {escaped(report.run.id)} · {_code(report.command)}"
 
 
 def _output(answers: tuple[Answer, ...]) -> Any:
@@ -117,7 +124,7 @@ def _output(answers: tuple[Answer, ...]) -> Any:
     return answers[0].output if failure is None else f"failed ({failure.kind}): {failure.message}"
 
 
-def _text(value: str | None) -> str:
+def escaped(value: str | None) -> str:
     """Words that may hold anybody's names: no markup, no links, no mention."""
     line = short(value or "", 4 * WIDTH)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

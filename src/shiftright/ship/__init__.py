@@ -1,0 +1,1 @@
+"""SHIP: what may be merged, released, and served to whom."""
