@@ -18,12 +18,11 @@ MEASURED = frozenset({"latency", "cost"})
 FEEDBACK = "feedback"
 CHEAP = frozenset({"schema", "regex"})
 """Built-ins that ask nobody and take microseconds: every trace is scored, the rest by lot."""
-_COMPARE = frozenset({"exact", "contains", "number", "similarity"})
 
 
 def why_not(check: Check) -> str | None:
     """Why this check says nothing of live traffic; None where it does."""
-    if check.score in _COMPARE:
+    if check.score in scorers.NEEDS_EXPECTED:
         return "needs an expected output, which live traffic has not: shiftright eval decides it"
     if check.score == "judge" and check.params.get("pairwise"):
         return "compares with the baseline's output: shiftright eval decides it"

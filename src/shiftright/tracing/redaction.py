@@ -260,7 +260,9 @@ class Redaction:
         does the whole name where anything else in it is not to be kept."""
         if len(text) < _SHORTEST:
             return text
-        told = _without_emails(text, partial(self._pseudonym, "email")) if self._emails and "@" in text else text
+        told = (
+            _without_emails(text, partial(self._pseudonym, "email")) if self._emails and "@" in text else text
+        )
         return told if self.text(told) == told else self._pseudonym("name", text)
 
     def _pseudonym(self, kind: str, text: str) -> str:
