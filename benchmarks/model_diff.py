@@ -1,14 +1,14 @@
 """Do model diffs say what is true? Against recorded outputs of real models whose true difference is known.
 
-- Verdicts on subsets against the truth of the full files: MMLU-Pro (21 models, every ordered pair) and, with ``--data``,
-  BIG-Bench Hard (direct answers against chain of thought, by task).
-- With ``--data``: the report GPT-4-0314 → 0613 on Arena-Hard, which has no labels, each of its claims counted again from
-  the raw file; and the refusals it tells beside people's labels (XSTest).
+- Verdicts on subsets against the truth of the full files: MMLU-Pro (21 models, every ordered pair) and, with
+  ``--data``, BIG-Bench Hard (direct answers against chain of thought, by task).
+- With ``--data``: the report GPT-4-0314 → 0613 on Arena-Hard, which has no labels, its claims counted again from the
+  raw file; and the refusals it tells beside people's labels (XSTest).
 
     python benchmarks/model_diff.py --data DIR --html arena.html
 
-A wrong move and a wrong block may be no likelier than stated, within 2 standard errors; ends with 1 otherwise. ``--data``
-is a folder with the files named below; the product never reads it. MMLU-Pro is in benchmarks/data.
+A wrong move and a wrong block may be no likelier than stated, within 2 standard errors; ends with 1 otherwise.
+``--data`` is a folder with the files named below; the product never reads it. MMLU-Pro is in benchmarks/data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any
 
 from heading import header
 from shiftright.core.answer import Answer
-from shiftright.core.case import Case, digest_of
+from shiftright.core.case import Case
 from shiftright.core.score import Score
 from shiftright.core.spec import Check, Clause, Spec
 from shiftright.evals.options import Options
@@ -100,7 +100,7 @@ def _score(right: bool) -> dict[str, Score]:
 def mmlu(size: int, subsets: int, seed: int) -> Tally:
     """Every ordered pair of models on random subsets; the truth is the difference on all questions."""
     with gzip.open(PAIRS, "rt") as file:
-        rows = [row for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
     models = [
         name for name in rows[0] if name not in ("question_id", "category", "answer", "n_options", "src")
     ]
@@ -210,9 +210,8 @@ def claims(found: ModelDiff, path: Path, old: str, new: str) -> list[str]:
     told = "–" if refused is None else f"{refused.old * refused.n:.0f} → {refused.new * refused.n:.0f}"
     return [
         f"- mean length {length.old:.1f} → {length.new:.1f} characters; counted again {means[0]:.1f} → {means[1]:.1f}",
-        f"- shorter by half or more: {group.n if group else 0}; counted again (before the rules for refusals and other "
-        f"shapes) {halved}",
-        f"- refused: {told}; with \"can't assist with that\" in the first 120 characters: {declined[0]} → {declined[1]}",
+        f"- shorter by half or more: {group.n if group else 0}; counted again, refusals among them, {halved}",
+        f"- refused: {told}; with \"can't assist with that\" at the beginning: {declined[0]} → {declined[1]}",
     ]  # fmt: skip
 
 
@@ -230,8 +229,8 @@ def refusals(path: Path) -> str:
 
 
 HEAD = (
-    "| inputs | worse by 3 points or more | told pass (≤ 5 %) | told fail | not worse | told pass | told fail (≤ 20 %) | "
-    "loss called proven (≤ 5 %) | in between |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "| inputs | worse by 3 points or more | told pass (≤ 5 %) | told fail | not worse | told pass | "
+    "told fail (≤ 20 %) | loss called proven (≤ 5 %) | in between |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 
 

@@ -66,7 +66,12 @@ def _print(found: Scouted) -> None:
         _print_use(use)
     days = f"{found.days:.0f} days" if found.days >= 2 else "a day"
     screen.print(text(f"traffic of {days}, as a month; prices: {found.prices}", "dim"))
-    screen.print(text("A price says nothing of quality: run the diff of a line that pays.", "dim"))
+    screen.print(
+        text(
+            "A price says nothing of quality, and the list not which models were withdrawn: run the diff.",
+            "dim",
+        )
+    )
 
 
 def _print_use(use: ModelUse) -> None:
@@ -101,6 +106,8 @@ def _print_use(use: ModelUse) -> None:
     for one in use.candidates:
         if one.note:
             screen.print(text(f"  {one.model}: {one.note}", "dim"))
-    best = next((one for one in use.candidates if one.saves > 0), use.candidates[0])
+    paying = [one for one in use.candidates if one.saves > 0]
+    same = [one for one in paying if one.model.startswith(f"{use.provider}:")]
+    best = (same or paying or use.candidates)[-1]
     screen.print(text("  next: ", "dim") + text(best.command))
     screen.print()

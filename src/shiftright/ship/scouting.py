@@ -27,8 +27,7 @@ from shiftright.store.telemetry import TraceReader
 LOOKED_AT = 200
 """Traces, the newest, whose longest call says how large a context window has to be."""
 CHEAPER = 0.8
-NEAREST = 2
-MOST = 12
+CHEAPEST = 3
 HOURS_A_MONTH = 730.0
 
 
@@ -164,10 +163,9 @@ def _use(
         said = "no price is known for it" if paid is None else "it costs nothing a call"
         return msgspec.structs.replace(use, note=said)
     old = _as_side(settings, feature, f"{provider}:{model}" if provider else model)
-    found = _nearest([one for each in listed() if (one := _candidate(each, use, paid, old)) is not None])
+    found = _chosen([one for each in listed() if (one := _candidate(each, use, paid, old)) is not None])
     own = _own(use, paid, old, gpu) if gpu else []
-    ranked = sorted(found, key=lambda one: -one.saves)[:MOST]
-    return msgspec.structs.replace(use, candidates=(*own, *ranked))
+    return msgspec.structs.replace(use, candidates=tuple(sorted((*own, *found), key=lambda one: -one.saves)))
 
 
 def _newest(telemetry: TraceReader, where: TraceFilter, model: str) -> Iterable[SpanRow]:
@@ -198,13 +196,12 @@ def _candidate(each: Listed, use: ModelUse, paid: float, old: str) -> Candidate 
     return Candidate(each.name, a_month, paid - a_month, 1 - a_month / paid, each.context, command)
 
 
-def _nearest(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Of each provider the two that save least, which are the likeliest to be good enough, and the one that saves
-    most."""
-    by_provider: dict[str, list[Candidate]] = defaultdict(list)
-    for one in sorted(candidates, key=lambda one: one.saves):
-        by_provider[one.model.partition(":")[0]].append(one)
-    return [one for found in by_provider.values() for one in dict.fromkeys((*found[:NEAREST], found[-1]))]
+def _chosen(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Of each provider the one that saves least, which is the likeliest to be good enough, and the cheapest of all;
+    those that save most first."""
+    ranked = sorted(candidates, key=lambda one: one.saves)
+    nearest = {one.model.partition(":")[0]: one for one in reversed(ranked)}
+    return sorted({*nearest.values(), *ranked[-CHEAPEST:]}, key=lambda one: (-one.saves, one.model))
 
 
 def _own(use: ModelUse, paid: float, old: str, gpu: Gpu) -> list[Candidate]:

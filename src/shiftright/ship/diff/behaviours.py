@@ -46,7 +46,7 @@ def behaviours(
 
 def _place(group: Behaviour) -> tuple[bool, int, bool, int, str]:
     first = _FIRST.index(group.kind) if group.kind in _FIRST else len(_FIRST)
-    return (not group.marked, first, group.kind == "check" and group.before != "right", -group.n, group.name)
+    return (not group.marked, first, group.kind == "check" and group.before != "passed", -group.n, group.name)
 
 
 def _gathered(keys: Sequence[list[Change]]) -> list[list[Change]]:

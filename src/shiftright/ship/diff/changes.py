@@ -51,7 +51,7 @@ def changes(one: Replayed, old: Traits, new: Traits, spec: Spec) -> list[Change]
         return found
     if old.shape != new.shape and not (old.shape in _WORDS and new.shape in _WORDS):
         found.append(Change("shape", old.shape, new.shape))
-    found += _labels(one.old.output, one.new.output, old, new)
+    found += _labels(old, new)
     if old.language and new.language and old.language != new.language:
         found.append(Change("language", old.language, new.language))
     shorter, longer = sorted((len(old.text), len(new.text)))
@@ -84,11 +84,12 @@ def _flips(one: Replayed, spec: Spec) -> Iterator[Change]:
 
 
 def _word(passed: bool) -> str:
-    return "right" if passed else "wrong"
+    return "passed" if passed else "failed"
 
 
-def _labels(before: Any, after: Any, old: Traits, new: Traits) -> Iterator[Change]:
+def _labels(old: Traits, new: Traits) -> Iterator[Change]:
     """Short words that became others: the answer itself, or fields of data."""
+    before, after = old.data, new.data
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before:
             if (

@@ -75,7 +75,9 @@ def _lift(inside: int, members: int, everywhere: int, total: int) -> float:
 
 def _name(word: str, inputs: Sequence[frozenset[str]], everywhere: Counter[str], total: int) -> str:
     """The word, and those that go with it most."""
-    beside = Counter(other for words in inputs for other in words if other != word)
+    # a tag often is a word of its inputs
+    same = {word, f"#{word}", word.removeprefix("#")}
+    beside = Counter(other for words in inputs for other in words - same)
     with_it = [
         (count * log((total + 2) / (everywhere[other] + 1)), other)
         for other, count in beside.items()

@@ -18,12 +18,13 @@ from shiftright.ship.diff.measures import Both, measures
 from shiftright.ship.diff.replayed import Replayed, as_pairs, scales
 from shiftright.ship.diff.saving import Traffic, saving
 from shiftright.ship.diff.text.language import language
+from shiftright.ship.diff.text.shape import data_in
 from shiftright.ship.diff.traits import text_in, traits
 from shiftright.ship.diff.words import recommendation
 from shiftright.tracing.exchange import text_of
 
 DISLIKED = 0.5
-_A_MOMENT_S = 0.001
+_A_MOMENT_S = 0.01
 
 
 def described(
@@ -109,7 +110,7 @@ def _told(item: Amount) -> bool:
 
 
 def _length(row: ResultRow) -> float | None:
-    return None if row.output is None else float(len(text_in(row.output)))
+    return None if row.output is None else float(len(text_in(data_in(row.output))))
 
 
 def _heard(replayed: Sequence[Replayed], changed: set[str]) -> Heard | None:

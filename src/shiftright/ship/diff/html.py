@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from shiftright.evals.report.difference import cut, difference, laid_out
+from shiftright.evals.report.difference import Piece, cut, difference, laid_out
 from shiftright.evals.report.html import SIGN, clause, part, template
 from shiftright.evals.report.visible import short, visible
 from shiftright.ship.diff.findings import Behaviour, Example, ModelDiff
@@ -15,6 +15,7 @@ from shiftright.ship.diff.judging import NO_QUALITY
 from shiftright.ship.diff.showing import beside, extent, said
 
 GIST = 110
+ENOUGH_LEFT = 0.5
 OPEN = 3
 """Groups whose first example is open when the page is."""
 
@@ -45,7 +46,7 @@ def _group(group: Behaviour, opened: bool) -> dict[str, Any]:
 
 
 def _example(example: Example) -> dict[str, Any]:
-    before, now = difference(said(example, "old"), said(example, "new"))
+    before, now = _compared(said(example, "old"), said(example, "new"))
     return {
         "id": example.case_id,
         "gist": short(example.input, GIST),
@@ -55,6 +56,17 @@ def _example(example: Example) -> dict[str, Any]:
         "now": now,
         "tags": [visible(tag) for tag in example.tags],
     }
+
+
+def _compared(old: Any, new: Any) -> tuple[list[Piece], list[Piece]]:
+    """Word by word; where little is left of the old answer, both as they are: marks on everything mark nothing."""
+    before, now = difference(old, new)
+    total = sum(len(piece.text) for side in (before, now) for piece in side)
+    kept = sum(len(piece.text) for side in (before, now) for piece in side if not piece.changed)
+    if kept >= ENOUGH_LEFT * total:
+        return before, now
+    plain = [[Piece("".join(piece.text for piece in side), False)] for side in (before, now)]
+    return plain[0], plain[1]
 
 
 def _part(name: str) -> str:

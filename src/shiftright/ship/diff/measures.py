@@ -10,7 +10,7 @@ from shiftright.evals.compare.advisory import FALSE_DISCOVERIES
 from shiftright.evals.compare.unit_means import UnitMeans
 from shiftright.ship.diff.findings import Measure
 from shiftright.ship.diff.replayed import Replayed
-from shiftright.ship.diff.traits import Traits
+from shiftright.ship.diff.traits import UNREADABLE, Traits
 from shiftright.stats import e_bh
 
 Both = tuple[Traits, Traits]
@@ -22,17 +22,13 @@ SHARES: tuple[tuple[str, str, Callable[[Traits], bool | None]], ...] = (
         lambda side: side.refused,
     ),
     (
-        "unreadable",
-        "JSON that does not parse, or an answer not of the declared type",
-        lambda side: side.unreadable,
-    ),
-    (
         "empty",
         "an answer without text or data",
         lambda side: None if side.failure else side.shape == "empty",
     ),
 )
 FEWEST = 5
+Told = tuple[bool | None, bool | None]
 
 
 def measures(
@@ -40,7 +36,15 @@ def measures(
 ) -> tuple[Measure, ...]:
     """Those that at least five inputs have on both sides, and where there is anything to tell. ``asked`` is the
     language of each input, None where it cannot be told."""
-    told = [(name, what, [(read(old), read(new)) for old, new in both]) for name, what, read in SHARES]
+    wanted = _wants_data([old for old, _ in both])
+    told: list[tuple[str, str, list[Told]]] = [
+        (name, what, [(read(old), read(new)) for old, new in both]) for name, what, read in SHARES
+    ]
+    broken: list[Told] = [(_unreadable(old, wanted), _unreadable(new, wanted)) for old, new in both]
+    what = "not of the declared type, or JSON that does not parse" + (
+        ", or no JSON where it was" if wanted else ""
+    )
+    told.append(("unreadable", what, broken))
     spoken = [
         (_switched(old, word), _switched(new, word)) for (old, new), word in zip(both, asked, strict=True)
     ]
@@ -51,6 +55,18 @@ def measures(
     return (*found, *([tone] if tone else []))
 
 
+def _wants_data(side: Sequence[Traits]) -> bool:
+    """Are most answers JSON? Then one that is not is a fault of format."""
+    answered = [one for one in side if one.answered]
+    return sum(one.shape == "JSON" for one in answered) > len(answered) / 2
+
+
+def _unreadable(side: Traits, wanted: bool) -> bool:
+    if side.shape == "broken JSON" or (side.failure or "") in UNREADABLE:
+        return True
+    return wanted and side.answered and side.shape != "JSON"
+
+
 def _switched(side: Traits, asked: str | None) -> bool | None:
     return None if side.language is None or asked is None else side.language != asked
 
@@ -59,7 +75,7 @@ def _share(
     name: str,
     what: str,
     replayed: Sequence[Replayed],
-    told: Sequence[tuple[bool | None, bool | None]],
+    told: Sequence[Told],
 ) -> Measure | None:
     known = [(one.unit, old, new) for one, (old, new) in zip(replayed, told, strict=True)]
     pairs = [(unit, old, new) for unit, old, new in known if old is not None and new is not None]

@@ -13,7 +13,6 @@ from shiftright.core.case import Case, digest_of_cases
 from shiftright.core.spec import Spec
 from shiftright.core.verdict import Calls
 from shiftright.decisions.lock import Lock
-from shiftright.decisions.order import Step
 from shiftright.errors import CapReached, UsageError
 from shiftright.evals.execution import Execution
 from shiftright.evals.expected import ExpectedCost, expected_of
@@ -131,36 +130,16 @@ async def run(
     progress.begin(
         target.spec.feature, prepared.new.name, prepared.old.name, (f"replaying {prepared.inputs.what}",)
     )
-    runs: list[CaseRun] = []
-    notes = list(prepared.inputs.notes)
     with execution:
-
-        def use(found: Sequence[CaseRun]) -> bool:
-            start = len(runs)
-            runs.extend(found)
-            if not prepared.inputs.live:
-                rows = [
-                    one.run_case(execution.run_id, prepared.inputs.split, start + i)
-                    for i, one in enumerate(found)
-                ]
-                execution.writer.add(cases=rows)
-            standing = Standing(len(runs), len(steps), execution.calls, execution.tally.cost_usd, ())
-            progress.step(standing)
-            return False
-
-        steps = prepared.inputs.steps
         try:
-            await OrderedPool(execution.work(), use, lambda one: None, concurrency=execution.concurrency).run(
-                steps
-            )
-        except CapReached as cap:
-            notes.append(f"{len(runs)} of {len(steps)} inputs were replayed: {cap}")
+            runs, capped = await _replay(prepared.inputs, execution, progress)
         finally:
             progress.end()
         execution.done(None)
+    notes = (*prepared.inputs.notes, *capped)
     spec, more = _scored(prepared.inputs, runs)
     found = described(
-        _replayed(steps, runs, prepared.inputs),
+        _replayed(runs, prepared.inputs),
         spec,
         old=party(prepared.old),
         new=party(prepared.new),
@@ -177,6 +156,30 @@ async def run(
         run_id=execution.run_id,
         command=prepared.asked.command,
     )
+
+
+async def _replay(
+    inputs: Inputs, execution: Execution, progress: Progress
+) -> tuple[list[CaseRun], list[str]]:
+    """Both sides' answers to every input in order, and a sentence where a cap ended it."""
+    runs: list[CaseRun] = []
+
+    def use(found: Sequence[CaseRun]) -> bool:
+        start = len(runs)
+        runs.extend(found)
+        if not inputs.live:
+            rows = [one.run_case(execution.run_id, inputs.split, start + i) for i, one in enumerate(found)]
+            execution.writer.add(cases=rows)
+        calls, cost = execution.calls, execution.tally.cost_usd
+        progress.step(Standing(len(runs), len(inputs.steps), calls, cost, ()))
+        return False
+
+    pool = OrderedPool(execution.work(), use, lambda one: None, concurrency=execution.concurrency)
+    try:
+        await pool.run(inputs.steps)
+    except CapReached as cap:
+        return runs, [f"{len(runs)} of {len(inputs.steps)} inputs were replayed: {cap}"]
+    return runs, []
 
 
 def _target(prepared: Prepared) -> Target:
@@ -202,7 +205,7 @@ def _scored(inputs: Inputs, runs: Sequence[CaseRun]) -> tuple[Spec, list[str]]:
     return msgspec.structs.replace(inputs.spec, checks=kept), notes
 
 
-def _replayed(steps: Sequence[Step], runs: Sequence[CaseRun], inputs: Inputs) -> list[Replayed]:
+def _replayed(runs: Sequence[CaseRun], inputs: Inputs) -> list[Replayed]:
     """Whole groups: what a cap cut off of the last one does not count."""
     end = next((i for i in range(len(runs), 0, -1) if runs[i - 1].closes), 0)
     return [

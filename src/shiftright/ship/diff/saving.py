@@ -36,7 +36,7 @@ def traffic(spec: Spec, telemetry: TraceReader | None) -> Traffic:
         if calls:
             oldest = min(row.start_ns for row in days)
             seen = max(min((time.time_ns() - oldest) / 1e9 / DAY_S, MONTH_DAYS), 1.0)
-            span = "day" if seen < 2 else f"{seen:.0f} days"
+            span = "day" if seen < 1.5 else f"{seen:.0f} days"
             said = f"{counted(calls, 'trace')} in the last {span}"
             return Traffic(calls * MONTH_DAYS / seen, said)
     uses = spec.value.get("uses_per_month")
@@ -81,8 +81,9 @@ def _sentence(cost: Amount, a_month: float, interval: Interval, use: Traffic) ->
     low, high = sorted(abs(end) for end in interval)
     word = "saves" if a_month >= 0 else "costs"
     more = "" if a_month >= 0 else " more"
-    between = f" ({money(low)} to {money(high)})" if (interval[0] > 0) == (interval[1] > 0) else ""
-    unsure = "" if between else ", which may also be nothing"
+    sure = (interval[0] > 0) == (interval[1] > 0)
+    between = f" ({money(low)} to {money(high)})" if sure and money(low) != money(high) else ""
+    unsure = "" if sure else ", which may also be nothing"
     return (
         f"{_per_call(cost)} At {use.calls_a_month:,.0f} calls a month ({use.source}) that {word} "
         f"{money(abs(a_month))}{more} a month{between}{unsure}."

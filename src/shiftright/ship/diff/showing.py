@@ -54,8 +54,8 @@ def _amount(item: Amount) -> Beside:
 
 def _measure(item: Measure) -> Beside:
     if item.unit == "tone":
-        low, high = item.interval
-        change = f"{_signed(item.change)} ({_signed(low)} to {_signed(high)})"
+        ends = " to ".join(map(_signed, item.interval))
+        change = f"{_signed(item.change)} ({ends})"
         return Beside(item.name, _signed(item.old), _signed(item.new), change, "", item.what, item.n)
     low, high = (
         points(end, signed=True).removesuffix(" points").removesuffix(" point") for end in item.interval

@@ -10,7 +10,7 @@ from shiftright.core.answer import Answer
 from shiftright.ship.diff.text.language import language
 from shiftright.ship.diff.text.refusal import refuses
 from shiftright.ship.diff.text.sentiment import sentiment
-from shiftright.ship.diff.text.shape import Shape, shape
+from shiftright.ship.diff.text.shape import Shape, data_in, shape
 
 UNREADABLE = frozenset({"malformed"})
 """Codes of failures that say the answer came and could not be read."""
@@ -19,7 +19,8 @@ REFUSED = frozenset({"refused"})
 
 class Traits(msgspec.Struct, frozen=True):
     """``failure`` is the failure's kind. ``text`` is what a person would read: texts inside of data, too; ``""`` of a
-    failed call. ``sentiment`` in [-1, 1] is of English text alone."""
+    failed call. ``data`` is the answer as data where it is JSON, else as it is. ``sentiment`` in [-1, 1] is of English
+    text alone."""
 
     text: str
     shape: Shape
@@ -27,11 +28,7 @@ class Traits(msgspec.Struct, frozen=True):
     refused: bool
     language: str | None
     sentiment: float | None
-
-    @property
-    def unreadable(self) -> bool:
-        """An answer that could not be read as what it should be."""
-        return self.shape == "broken JSON" or (self.failure or "") in UNREADABLE
+    data: Any = None
 
     @property
     def answered(self) -> bool:
@@ -43,7 +40,8 @@ def traits(answer: Answer) -> Traits:
     failure = answer.failure
     if failure is not None:
         return Traits("", "empty", failure.kind, failure.kind in REFUSED, None, None)
-    text = text_in(answer.output)
+    data = data_in(answer.output)
+    text = text_in(data)
     spoken = language(text)
     return Traits(
         text=text,
@@ -52,6 +50,7 @@ def traits(answer: Answer) -> Traits:
         refused=refuses(text),
         language=spoken,
         sentiment=sentiment(text) if spoken == "English" else None,
+        data=data,
     )
 
 

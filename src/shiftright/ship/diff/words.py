@@ -55,7 +55,9 @@ def _otherwise(item: Amount) -> str | None:
     less = item.ratio < 1.0
     word = {"length": ("are", "shorter", "longer"), "latency": ("come", "sooner", "later")}[item.name]
     change = percent(round(abs(item.ratio - 1.0), 2))
-    return f"{word[0]} {change} {word[1] if less else word[2]} on average (×{low:.2f} to ×{high:.2f})"
+    return (
+        f"{word[0]} {change} {word[1] if less else word[2]} on average (×{max(low, 0.0):.2f} to ×{high:.2f})"
+    )
 
 
 def _advice(old: str, new: str, verdict: Verdict, confidence: Confidence) -> str:

@@ -15,7 +15,22 @@ _NUMBER = re.compile(r"[-+]?[\d.,]*\d\s*%?")
 _FENCED = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _BULLET = re.compile(r"^\s*(?:[-*•+]|\d{1,3}[.)])\s+\S", re.MULTILINE)
 _ROW = re.compile(r"^\s*\|.*\|\s*$", re.MULTILINE)
+_DATA = re.compile(r'(```\w*\s*)?[{[]\s*(["{[\]}]|-?\d|$)')
 FEWEST_LINES = 3
+
+
+def data_in(output: Any) -> Any:
+    """The output, as data where it is the text of a JSON object or list, fenced or not."""
+    if isinstance(output, str):
+        text = output.strip()
+        fenced = _FENCED.match(text)
+        text = fenced[1] if fenced else text
+        if text.startswith(("{", "[")):
+            try:
+                return msgspec.json.decode(text)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                return output
+    return output
 
 
 def shape(output: Any) -> Shape:
@@ -37,13 +52,10 @@ def shape(output: Any) -> Shape:
 
 
 def _json(text: str) -> Shape:
-    fenced = _FENCED.match(text)
-    try:
-        msgspec.json.decode(fenced[1] if fenced else text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        # prose may begin with a bracket too: "[Company], thank you …"
-        return "broken JSON" if re.match(r'(```\w*\s*)?[{[]\s*(["{[\]}]|-?\d|$)', text) else _of_text(text)
-    return "JSON"
+    if data_in(text) is not text:
+        return "JSON"
+    # prose may begin with a bracket too: "[Company], thank you …"
+    return "broken JSON" if _DATA.match(text) else _of_text(text)
 
 
 def _of_text(text: str) -> Shape:
