@@ -37,10 +37,12 @@ from shiftright.core.spec import Check, Clause, Spec
 from shiftright.evals.options import Options
 from shiftright.settings import Settings
 from shiftright.ship.diff import running
-from shiftright.ship.diff.findings import ModelDiff
+from shiftright.ship.diff.describing import described
+from shiftright.ship.diff.findings import ModelDiff, Party
 from shiftright.ship.diff.html import to_html
 from shiftright.ship.diff.judging import judged
 from shiftright.ship.diff.replayed import Replayed
+from shiftright.ship.diff.saving import Traffic
 from shiftright.ship.diff.text.refusal import refuses
 from shiftright.store import open_records
 
@@ -97,8 +99,12 @@ def _score(right: bool) -> dict[str, Score]:
     return {"right": Score("right", float(right))}
 
 
-def mmlu(size: int, subsets: int, seed: int) -> Tally:
-    """Every ordered pair of models on random subsets; the truth is the difference on all questions."""
+NEAR = 0.05
+
+
+def mmlu(size: int, subsets: int, seed: int) -> tuple[Tally, Tally]:
+    """Every ordered pair of models on random subsets, and those within 5 points of each other again; the truth is the
+    difference on all questions."""
     with gzip.open(PAIRS, "rt") as file:
         rows = list(csv.DictReader(file))
     models = [
@@ -107,7 +113,7 @@ def mmlu(size: int, subsets: int, seed: int) -> Tally:
     rows = [row for row in rows if all(row[model] != "?" for model in models)]
     right = {model: [row[model] == row["answer"] for row in rows] for model in models}
     means = {model: sum(values) / len(values) for model, values in right.items()}
-    tally, rng = Tally(), random.Random(seed)
+    tally, near, rng = Tally(), Tally(), random.Random(seed)
     for old in models:
         for new in models:
             if old == new:
@@ -116,8 +122,9 @@ def mmlu(size: int, subsets: int, seed: int) -> Tally:
                 chosen = rng.sample(range(len(rows)), size)
                 cases = replayed([(str(i), right[old][i], right[new][i]) for i in chosen])
                 verdict = judged(SPEC, cases)
-                tally.add(means[new] - means[old], verdict.verdict, verdict.merge)
-    return tally
+                for kept in (tally, near) if abs(means[new] - means[old]) <= NEAR else (tally,):
+                    kept.add(means[new] - means[old], verdict.verdict, verdict.merge)
+    return tally, near
 
 
 def bbh(path: Path, size: int, replications: int, seed: int) -> tuple[Tally, Tally]:
@@ -147,6 +154,30 @@ def _judge(tally: Tally, truth: float, rows: Sequence[dict[str, Any]], sides: tu
     cases = [(str(i), bool(row[sides[0]]), bool(row[sides[1]])) for i, row in enumerate(rows)]
     verdict = judged(SPEC, replayed(cases))
     tally.add(truth, verdict.verdict, verdict.merge)
+
+
+def bbh_slices(path: Path) -> str:
+    """Chain of thought for direct answers on all of BIG-Bench Hard: tasks that a diff marks worse, beside the truth."""
+    rows = list(_lines(path))
+    answers = [
+        Replayed(
+            Case(f"{row['task']}/{i}", row["question"], expected=row["target"], tags=(row["task"],)),
+            f"{row['task']}/{i}", True, Answer(row["direct"]), Answer(row["cot_answer"]),
+            _score(row["direct_correct"]), _score(row["cot_correct"]),
+        )
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
+    sides = Party("direct", "", ""), Party("chain of thought", "", "")
+    use = Traffic(None, "none")
+    found = described(
+        answers, SPEC, old=sides[0], new=sides[1], inputs=f"{len(rows):,} questions", traffic=use
+    )
+    marked = [f"{row.tag} ({row.change:+.1%} of {row.n})" for row in found.slices if row.worse]
+    lower = [f"{row.tag} ({row.change:+.1%})" for row in found.slices if not row.worse and row.change < 0]
+    told = (
+        f"tasks marked worse: {', '.join(marked) or 'none'}; lower, not marked: {', '.join(lower) or 'none'}"
+    )
+    return f"{found.verdict}; {told}"
 
 
 def arena(path: Path, old: str, new: str) -> ModelDiff:
@@ -246,10 +277,11 @@ def main() -> int:
     parser.add_argument("--html", type=Path, help="write the Arena-Hard report here")
     arguments = parser.parse_args()
     print(header("Model diffs against the truth"), HEAD, sep="\n")
-    tallies = [
-        (f"MMLU-Pro, {size} questions", mmlu(size, arguments.subsets, arguments.seed))
-        for size in arguments.sizes
-    ]
+    tallies = []
+    for size in arguments.sizes:
+        found = mmlu(size, arguments.subsets, arguments.seed)
+        names = (f"MMLU-Pro, {size:,} questions", f"the pairs within 5 points, {size:,} questions")
+        tallies += list(zip(names, found, strict=True))
     if arguments.data:
         found = bbh(
             arguments.data / "bbh_codex_direct_vs_cot.jsonl.gz", 600, arguments.replications, arguments.seed
@@ -263,6 +295,8 @@ def main() -> int:
 
 
 def _describe(data: Path, html: Path | None) -> None:
+    print("\n## Chain of thought for direct answers, BIG-Bench Hard\n")
+    print(bbh_slices(data / "bbh_codex_direct_vs_cot.jsonl.gz"))
     path, old, new = data / "arena_hard_three_gpt_versions.jsonl.gz", "gpt-4-0314", "gpt-4-0613"
     started = time.monotonic()
     found = arena(path, old, new)

@@ -28,6 +28,17 @@ _NO_TEXT = re.compile(
     r"orpheus|banana|computer-use|instruct-0|^ada$|babbage|curie|davinci|^ft:|\.ft-|:free|:extended|robotics",
     re.IGNORECASE,
 )
+# Generations that their makers have replaced more than once, which the list goes on pricing.
+_REPLACED = re.compile(
+    r"gpt-3|gpt-4$|gpt-4-|gpt-4\.5|gpt-4o-20|claude-[v123]|claude-instant|gemini-1|gemini-flash-1|gemini-pro|gemma-?2|"
+    r"llama-?[23]|mixtral|mistral-7b|mistral-nemo|pixtral|command-r|command-light|aya|grok-[23]|deepseek-v3|"
+    r"deepseek-chat|deepseek-reasoner|qwen-?[12]|qwen2|experimental|preview",
+    re.IGNORECASE,
+)
+# Priced under a provider whose usual key does not open them.
+_ELSEWHERE = re.compile(
+    r"^google:(?!gemini)|^openai:.*(?:oss|codex)|^(?!groq|cerebras|together|fireworks).*:.*gpt-oss"
+)
 _SEES = re.compile(
     r"gpt-4o|gpt-4\.1|gpt-4-turbo|gpt-[5-9]|claude-(?:3|4|fable|haiku|mythos|opus|sonnet)|gemini|pixtral|vision|"
     r"llama-4|grok-4|mistral-(?:large-[4-9]|medium-3|small-(?:2603|3))",
@@ -52,7 +63,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 @cache
 def listed() -> tuple[Listed, ...]:
-    """Every model of a provider that can be called directly, whose window and price are known."""
+    """Every model of a provider that can be called directly, of a recent generation, whose window is known."""
     from genai_prices.data_snapshot import get_snapshot
 
     return tuple(
@@ -62,5 +73,9 @@ def listed() -> tuple[Listed, ...]:
         for provider in get_snapshot().providers
         if provider.id in SCHEMES
         for model in provider.models
-        if model.context_window and not model.deprecated and not _NO_TEXT.search(model.id)
+        if model.context_window
+        and not model.deprecated
+        and not _NO_TEXT.search(model.id)
+        and not _REPLACED.search(model.id)
+        and not _ELSEWHERE.search(f"{provider.id}:{model.id}")
     )

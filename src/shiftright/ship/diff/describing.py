@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from shiftright.core.spec import Spec
 from shiftright.core.verdict import Verdict
 from shiftright.datasets.result_files import ResultRow
@@ -18,8 +20,7 @@ from shiftright.ship.diff.measures import Both, measures
 from shiftright.ship.diff.replayed import Replayed, as_pairs, scales
 from shiftright.ship.diff.saving import Traffic, saving
 from shiftright.ship.diff.text.language import language
-from shiftright.ship.diff.text.shape import data_in
-from shiftright.ship.diff.traits import text_in, traits
+from shiftright.ship.diff.traits import traits
 from shiftright.ship.diff.words import recommendation
 from shiftright.tracing.exchange import text_of
 
@@ -51,6 +52,7 @@ def described(
     spent = amounts(pairs) if pairs else ()
     length = amount(pairs, "length", "characters", _length)
     spread = tuple(item for item in (*spent, *([length] if length else [])) if _told(item))
+    parts = slices(pairs, found.measured)
     groups, unchanged = behaviours(replayed, both, spec)
     beside = measures(replayed, both, asked)
     worth = saving(spent, traffic)
@@ -71,6 +73,7 @@ def described(
             confidence=spec.confidence,
             measures=beside,
             amounts=spread,
+            slices=parts,
             behaviours=groups,
             saving=worth,
         ),
@@ -78,7 +81,7 @@ def described(
         measures=beside,
         amounts=spread,
         levels=_levels(found, spec),
-        slices=slices(pairs, found.measured),
+        slices=parts,
         behaviours=groups,
         unchanged=unchanged,
         saving=worth,
@@ -110,7 +113,10 @@ def _told(item: Amount) -> bool:
 
 
 def _length(row: ResultRow) -> float | None:
-    return None if row.output is None else float(len(text_in(data_in(row.output))))
+    """Characters of the whole answer, data as JSON."""
+    if row.output is None:
+        return None
+    return float(len(row.output if isinstance(row.output, str) else msgspec.json.encode(row.output).decode()))
 
 
 def _heard(replayed: Sequence[Replayed], changed: set[str]) -> Heard | None:

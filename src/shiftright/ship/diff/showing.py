@@ -47,7 +47,7 @@ def _amount(item: Amount) -> Beside:
     what = {
         "cost": "mean a call",
         "latency": "mean of the answers as they were first produced",
-        "length": "mean characters of an answer's text",
+        "length": "mean characters of an answer",
     }[item.name]
     return Beside(item.name, read(item.old), read(item.new), change, "", what, item.n)
 

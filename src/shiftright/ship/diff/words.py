@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from shiftright.core.spec import Confidence
 from shiftright.core.verdict import Verdict
-from shiftright.decisions.words import percent
-from shiftright.evals.compare.findings import Amount
+from shiftright.decisions.words import percent, points
+from shiftright.evals.compare.findings import Amount, SliceRow
 from shiftright.ship.diff.findings import Behaviour, Measure, Saving
 from shiftright.ship.diff.judging import NO_QUALITY
 
 MOST_SAID = 3
 CLEARLY = 0.1
+LOWER = 0.05
 
 
 def recommendation(
@@ -23,6 +24,7 @@ def recommendation(
     confidence: Confidence,
     measures: Sequence[Measure],
     amounts: Sequence[Amount],
+    slices: Sequence[SliceRow],
     behaviours: Sequence[Behaviour],
     saving: Saving,
 ) -> tuple[str, ...]:
@@ -31,6 +33,7 @@ def recommendation(
     worse = [f"{m.name} {percent(m.old)} → {percent(m.new)}" for m in measures if m.worse]
     if worse:
         said.append(f"Worse, beyond chance: {', '.join(worse)}.")
+    said += _in_slices(slices)
     other = [told for item in amounts if (told := _otherwise(item))]
     if other:
         said.append(f"On the same inputs, {new}'s answers {' and '.join(other)}.")
@@ -43,6 +46,25 @@ def recommendation(
         )
     said.append(saving.sentence)
     return tuple(said)
+
+
+def _in_slices(slices: Sequence[SliceRow]) -> list[str]:
+    """A side that is better on the whole may be worse somewhere; what is not proven is worth a look all the same."""
+    proven = [row for row in slices if row.worse]
+    lower = [row for row in slices if not row.worse and row.change <= -LOWER]
+    said = []
+    if proven:
+        said.append(f"Worse, beyond chance, in slices: {_listed(proven)}.")
+    if lower:
+        said.append(f"Lower in slices, which may be chance: {_listed(lower)}. Look at them before you move.")
+    return said
+
+
+def _listed(rows: Sequence[SliceRow]) -> str:
+    shown = [
+        f"{row.tag} ({row.metric} {points(row.change, signed=True)} on {row.n})" for row in rows[:MOST_SAID]
+    ]
+    return ", ".join(shown) + (f", and {len(rows) - MOST_SAID} more" if len(rows) > MOST_SAID else "")
 
 
 def _otherwise(item: Amount) -> str | None:
