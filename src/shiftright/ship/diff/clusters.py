@@ -19,6 +19,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _TOO_COMMON = 0.4
 _TOGETHER = 0.5
 _LIKELIER = 1.5
+_NEARLY_ALL = 0.9
 _SMALLEST_SHARE = 0.1
 
 
@@ -43,6 +44,8 @@ def clusters(members: Mapping[str, frozenset[str]], every: Sequence[frozenset[st
     than 40 % of all inputs, or not half as likely again among the group's, tell nothing; three inputs and a tenth of
     the group are the least.
     """
+    if len(members) > _NEARLY_ALL * len(every):
+        return ()  # which inputs changed? all of them
     everywhere = Counter(word for words in every for word in words)
     total, left = len(every), dict(members)
     found: list[Cluster] = []
@@ -65,10 +68,8 @@ def clusters(members: Mapping[str, frozenset[str]], every: Sequence[frozenset[st
 
 
 def _lift(inside: int, members: int, everywhere: int, total: int) -> float:
-    """Log of how much likelier a word is in the group than in all inputs; where the group is all of them, how rare."""
+    """Log of how much likelier a word is in the group than in all inputs; 0 where it is not half as likely again."""
     share = (everywhere + 1) / (total + 2)
-    if members >= total:
-        return -log(share)
     likelier = (inside / members) / share
     return log(likelier) if likelier >= _LIKELIER else 0.0
 

@@ -13,6 +13,7 @@ from shiftright.ship.diff.judging import NO_QUALITY
 
 MOST_SAID = 3
 CLEARLY = 0.1
+CLEARLY_TWICE = 2.0
 LOWER = 0.05
 
 
@@ -74,12 +75,18 @@ def _otherwise(item: Amount) -> str | None:
     low, high = item.ratio_interval
     if low <= 1.0 <= high or abs(item.ratio - 1.0) < CLEARLY:
         return None
-    less = item.ratio < 1.0
-    word = {"length": ("are", "shorter", "longer"), "latency": ("come", "sooner", "later")}[item.name]
+    between = f"(×{max(low, 0.0):.2f} to ×{high:.2f})"
+    verb, less, more, twice = _WORDS[item.name]
+    if item.ratio >= CLEARLY_TWICE:
+        return f"{verb} {item.ratio:.1f} times {twice} on average {between}"
     change = percent(round(abs(item.ratio - 1.0), 2))
-    return (
-        f"{word[0]} {change} {word[1] if less else word[2]} on average (×{max(low, 0.0):.2f} to ×{high:.2f})"
-    )
+    return f"{verb} {change} {less if item.ratio < 1.0 else more} on average {between}"
+
+
+_WORDS = {
+    "length": ("are", "shorter", "longer", "as long"),
+    "latency": ("take", "less time", "more time", "as long"),
+}
 
 
 def _advice(old: str, new: str, verdict: Verdict, confidence: Confidence) -> str:
