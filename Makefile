@@ -50,10 +50,12 @@ bench: $(STAMP)-test  ## speed and memory, as ratios to a limit measured in the 
 	$(BIN)/python benchmarks/assignment.py
 	$(BIN)/python benchmarks/decision_cost.py
 
-PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers prove-canary prove-rollout
+PROOFS := prove-error_rates prove-decision_cost prove-large prove-start prove-peers prove-canary prove-rollout prove-model_diff
 prove-error_rates prove-decision_cost: FLAGS := --replications 2000
 prove-canary: FLAGS := --replications 1000
 prove-rollout: FLAGS := --runs 6
+# DATA: a folder of recorded outputs, for the parts that need more than benchmarks/data
+prove-model_diff: FLAGS := $(if $(DATA),--data $(DATA))
 prove-peers: FLAGS := --venvs $(VENV)/peers
 
 prove: $(PROOFS)  ## the long proofs (2,000 replications, large data, peers), or prove-NAME; writes benchmarks/results

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from shiftright.gateway import Access
     from shiftright.monitor.board import Board
     from shiftright.monitor.erasing import Erased
+    from shiftright.ship.diff.findings import ModelDiff
+    from shiftright.ship.diff.running import Asked, Prepared
     from shiftright.ship.gate import Gate
     from shiftright.store import Records
     from shiftright.store.intake import Intake
-    from shiftright.store.telemetry import TelemetryStore
+    from shiftright.store.telemetry import TelemetryStore, TraceReader
     from shiftright.tracing.redaction import Redaction
     from shiftright.web.site import Watch
 
@@ -295,6 +297,21 @@ class App:
             )
             for f, v in evals
         ]
+
+    def prepare_diff(self, asked: Asked, telemetry: TraceReader | None, options: Options) -> Prepared:
+        """See ``ship.diff.running.prepare``."""
+        from shiftright.ship.diff.running import prepare
+
+        return prepare(asked, self.settings, self.records, telemetry, options)
+
+    async def diff(
+        self, prepared: Prepared, options: Options | None = None, progress: Progress | None = None
+    ) -> ModelDiff:
+        """See ``ship.diff.running.run``."""
+        from shiftright.evals.options import Options
+        from shiftright.ship.diff.running import run
+
+        return await run(prepared, self.records, options or Options(), progress)
 
     def report(self, run_id: str) -> RunReport:
         """See ``evals.report.gather.gather``."""

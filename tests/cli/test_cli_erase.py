@@ -77,7 +77,7 @@ def test_a_server_erases_what_it_owns(project: Any, tmp_path: Path) -> None:
         assert told["erased"] == {
             "traces": 2,
             "spans": 2,
-            "texts": {"feedback": 1, "reviews": 0, "scores": 0},
+            "texts": {"feedback": 1, "reviews": 0, "scores": 0, "answers": 0},
         }
         assert project("erase", "--trace", "zz", "--yes").code == 3
         assert project("erase", "--trace", f"{2:032x}", "--yes").code == 0

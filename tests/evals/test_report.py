@@ -22,7 +22,7 @@ from shiftright.evals.report.difference import difference
 from shiftright.evals.report.gather import RunReport, gather
 from shiftright.evals.report.html import to_html
 from shiftright.evals.report.junit import to_junit
-from shiftright.evals.report.markdown import _code, escaped, to_markdown
+from shiftright.evals.report.markdown import code, escaped, to_markdown
 from shiftright.evals.report.slices import slices
 from shiftright.evals.report.visible import short, visible
 
@@ -199,7 +199,7 @@ def test_short_is_one_line_of_at_most_that_width(text: str, width: int) -> None:
 
 @given(st.text(alphabet="`|@<a\\ "))
 def test_a_code_span_cannot_be_ended_from_inside(text: str) -> None:
-    span = _code(text)
+    span = code(text)
     fence = re.match("`+", span)
     assert fence is not None
     inner = span[len(fence[0]) : -len(fence[0])]

@@ -14,6 +14,7 @@ from shiftright.cli.aa import aa
 from shiftright.cli.check import check
 from shiftright.cli.compare import compare
 from shiftright.cli.demo import demo
+from shiftright.cli.diff import diff
 from shiftright.cli.doctor import doctor
 from shiftright.cli.draft import draft
 from shiftright.cli.erase import erase
@@ -35,6 +36,7 @@ from shiftright.cli.rollout import rollout
 from shiftright.cli.run import run as run_one
 from shiftright.cli.runs import runs
 from shiftright.cli.scan import scan
+from shiftright.cli.scout import scout
 from shiftright.cli.seal import seal
 from shiftright.cli.serve import serve
 from shiftright.cli.show import show
@@ -68,6 +70,8 @@ for _function, _name in (
     (eval_, "eval"),
     (gate, "gate"),
     (compare, "compare"),
+    (diff, "diff"),
+    (scout, "scout"),
     (aa, "aa"),
     (runs, "runs"),
     (show, "show"),

@@ -58,7 +58,8 @@ def erase(
     texts = erased.texts
     _output.say(f"erased {counted(erased.traces, 'trace')} ({counted(erased.spans, 'span')})")
     _output.say(
-        f"  texts of {texts.feedback} feedback, {counted(texts.reviews, 'review')}, {counted(texts.scores, 'score')}"
+        f"  texts of {texts.feedback} feedback, {counted(texts.reviews, 'review')}, {counted(texts.scores, 'score')}; "
+        f"{counted(texts.answers, 'answer')} of diffs"
     )
     _output.say(f"  what stays: {STAYS}")
     return _output.PASS

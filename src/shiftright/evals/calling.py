@@ -47,7 +47,7 @@ class Caller:
     """One side's calls.
 
     ``known`` are stored answers by (input digest, repeat): they cost nothing. ``max_calls`` limits executions of the
-    feature on both sides together (``tally`` is shared).
+    feature on both sides together (``tally`` is shared). ``record``: answers are kept with their spans.
     """
 
     def __init__(
@@ -63,11 +63,12 @@ class Caller:
         budget: Budget | None,
         max_calls: int | None,
         is_baseline: bool = False,
+        record: bool = True,
     ) -> None:
         self._side, self._writer, self._tally, self._known = side, writer, tally, known
         self._feature_name, self._run_id = spec.feature, run_id
         self._cache, self._budget, self._max_calls = cache, budget, max_calls
-        self._is_baseline = is_baseline
+        self._is_baseline, self._record = is_baseline, record
         self._provider_failures = 0
         self._each_s = _each(spec, "latency")
         self._each_usd = _each(spec, "cost")
@@ -113,7 +114,7 @@ class Caller:
             cache=None if case.sealed else self._cache,
             budget=self._budget,
             timeout_s=self._each_s,
-            record=not case.sealed,
+            record=self._record and not case.sealed,
         )
         if not case.sealed:
             return await asked

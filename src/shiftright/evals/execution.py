@@ -21,6 +21,7 @@ from shiftright.evals.target import Side, Target
 from shiftright.evals.work import CaseRun, Work
 from shiftright.evals.writer import Writer
 from shiftright.models.budget import Budget
+from shiftright.models.cache import ModelCache
 from shiftright.models.scope import CallScope, use
 from shiftright.scorers.judge import Judge
 from shiftright.store import Records
@@ -35,7 +36,7 @@ class Execution:
     """Leaving it writes what is left and how the run ended: ``done``, ``stopped`` (interrupted) or ``error``.
 
     Without a ``decision`` (a look at some cases, a planning sample) nothing is decided. ``marks`` are kept with the
-    run's options.
+    run's options. The inputs of a ``live`` run are users' own: no message and no model call of it is kept.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Execution:
         decision: Decision | None = None,
         marks: dict[str, Any] | None = None,
         first_repeat: int = 0,
+        live: bool = False,
     ) -> None:
         self._target, self._records, self._options = target, records, options
+        self._live = live
         self._decision, self._lock, self._marks = decision, lock, marks or {}
         self._first_repeat = decision.frozen.first_repeat if decision else first_repeat
         self._repeats = decision.frozen.repeats if decision else options.repeats
@@ -142,7 +145,7 @@ class Execution:
         return Scoring(
             target.spec,
             target.scorers,
-            cache=self._records.model_cache,
+            cache=self._cache,
             budget=self._budget,
             paid=self.tally.pay,
         )
@@ -167,11 +170,16 @@ class Execution:
             writer=self.writer,
             tally=self.tally,
             known=self._records.answers.get(side.digest),
-            cache=self._records.model_cache,
+            cache=self._cache,
             budget=self._budget,
             max_calls=self._options.max_calls,
             is_baseline=is_baseline,
+            record=not self._live,
         )
+
+    @property
+    def _cache(self) -> ModelCache | None:
+        return None if self._live else self._records.model_cache
 
     def _finish(self, status: RunStatus) -> None:
         self._records.runs.finish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 
 from shiftright import datasets
 from shiftright import spec as specs
-from shiftright.core.case import Split
+from shiftright.core.case import Case, Split
 from shiftright.core.spec import Spec, Variant
 from shiftright.evals.options import Options
 from shiftright.evals.planning import LARGEST_PLANNING_SAMPLE
@@ -38,29 +39,38 @@ def expected_cost(
         Error: as ``evaluate`` does for the contract and its cases.
     """
     spec = specs.load(specs.find(feature, settings.root))
-    sides = [side for side in (_twice if planning else _sides)(spec, options) if _is_paid(side)]
     split: Split = "dev" if planning else "gate"
-    if not sides or split not in spec.cases:
+    if split not in spec.cases:
+        return None
+    sides = [side for side in (_twice if planning else _sides)(spec, options) if _is_paid(side)]
+    cases = datasets.load(spec.cases[split]).cases[: LARGEST_PLANNING_SAMPLE if planning else None] if sides else ()
+    return expected_of([(side, cases) for side in sides], options)
+
+
+def expected_of(asked: Sequence[tuple[Variant, Sequence[Case]]], options: Options) -> ExpectedCost | None:
+    """The same for any sides, each with the cases it has to answer."""
+    asked = [(side, cases) for side, cases in asked if cases and _is_paid(side)]
+    if not asked:
         return None
     from shiftright.models.naming import resolve
     from shiftright.models.prices import prices_as_of
 
-    cases = datasets.load(spec.cases[split]).cases[: LARGEST_PLANNING_SAMPLE if planning else None]
-    characters = sum(len(msgspec.json.encode(case.value)) for case in cases) // max(len(cases), 1)
     total: float | None = 0.0
+    calls = 0
     paid: list[str] = []
     prices: list[str] = []
-    for side in sides:
+    for side, cases in asked:
         price = resolve(str(side["model"]), settings=side.settings, root=side.root).price
+        characters = sum(len(msgspec.json.encode(case.value)) for case in cases) // len(cases)
         each = price.expected(characters + _prompt_length(side), side.get("max_tokens"))
         if each == 0:
             continue
+        calls += len(cases) * options.repeats
         total = None if each is None or total is None else total + each * len(cases) * options.repeats
         paid.append(str(side["model"]))
         prices.append("the contract's price" if price.own else prices_as_of())
     if not paid:
         return None
-    calls = len(cases) * len(paid) * options.repeats
     within = calls if options.max_calls is None else min(calls, options.max_calls)
     if total is not None:
         total *= within / max(calls, 1)

@@ -118,7 +118,7 @@ def resolve(
         other = _baseline(spec, named, candidate, root, home, releases)
     else:
         other = _served(spec, candidate, baseline or chosen.name, root, home, base, releases)
-    built = {check.name: _scorer(check, spec, candidate) for check in spec.checks}
+    built, scorers_digest = scorers_of(spec, candidate)
     must = spec.cases.get("must")
     return Target(
         spec=spec,
@@ -128,8 +128,14 @@ def resolve(
         must=datasets.load(must) if must else None,
         dev=spec.cases.get("dev"),
         scorers=built,
-        scorers_digest=digest_of([[check.name, scorers.digest(check, spec)] for check in spec.checks]),
+        scorers_digest=scorers_digest,
     )
+
+
+def scorers_of(spec: Spec, candidate: Side) -> tuple[dict[str, Scorer], str]:
+    """One scorer per check, and the digest of what they measure."""
+    digest = digest_of([[check.name, scorers.digest(check, spec)] for check in spec.checks])
+    return {check.name: _scorer(check, spec, candidate) for check in spec.checks}, digest
 
 
 def _scorer(check: Check, spec: Spec, candidate: Side) -> Scorer:

@@ -101,8 +101,8 @@ async def keep_pruning(
                 _log.info("%d spans were forgotten: their time was over, or their room was needed", spans)
             if texts:
                 _log.info(
-                    "texts of %d feedback, %d reviews and %d scores were forgotten: their time was over",
-                    texts.feedback, texts.reviews, texts.scores,
+                    "texts of %d feedback, %d reviews and %d scores, and %d answers of diffs, were forgotten",
+                    texts.feedback, texts.reviews, texts.scores, texts.answers,
                 )  # fmt: skip
         await asyncio.sleep(every_s)
 

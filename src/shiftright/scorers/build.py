@@ -16,6 +16,8 @@ from shiftright.scorers.evaluator import Evaluator, is_evaluator
 from shiftright.scorers.function import Function
 from shiftright.usercode import isolation, sources
 
+NEEDS_EXPECTED = frozenset({"exact", "contains", "number", "similarity"})
+"""Built-ins that compare with an expected output, which live traffic has not."""
 # Labels say how far to trust a judge; they do not change what it measures.
 _NOT_MEASURING = frozenset({"labels"})
 

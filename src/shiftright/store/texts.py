@@ -1,7 +1,8 @@
 """What people wrote into records: comments, corrections, inputs and outputs in reviews, explanations of judges.
 
-A feature's traces are kept as long as its contract says, and a user's until the user is forgotten. These texts go with
-them. What was decided stays: values, choices, names of cases, who reviewed and when.
+Answers that a diff got for a trace's input are such texts, too. A feature's traces are kept as long as its contract
+says, and a user's until the user is forgotten. These texts go with them. What was decided stays: values, choices, names
+of cases, who reviewed and when.
 """
 
 from __future__ import annotations
@@ -24,22 +25,30 @@ _SAID_STAYS = ("choice", "consent", "case", "file")
 _AT_ONCE = 500
 
 _feedback, _reviews, _scores = schema.feedback.c, schema.reviews.c, schema.scores.c
+_answers = schema.answers.c
+OF_TRACE = "trace:"
+"""Begins the id of a case that is a trace's input."""
 
 
 class Forgotten(msgspec.Struct, frozen=True):
-    """How many rows lost their texts; of ``reviews`` those that were open are dismissed: nothing is left to see."""
+    """How many rows lost their texts; of ``reviews`` those that were open are dismissed: nothing is left to see.
+    ``answers`` to inputs of traces are gone whole."""
 
     feedback: int = 0
     reviews: int = 0
     scores: int = 0
+    answers: int = 0
 
     def __add__(self, other: Forgotten) -> Forgotten:
         return Forgotten(
-            self.feedback + other.feedback, self.reviews + other.reviews, self.scores + other.scores
+            self.feedback + other.feedback,
+            self.reviews + other.reviews,
+            self.scores + other.scores,
+            self.answers + other.answers,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.feedback or self.reviews or self.scores)
+        return bool(self.feedback or self.reviews or self.scores or self.answers)
 
 
 class Texts:
@@ -60,19 +69,22 @@ class Texts:
             _feedback.created_at < before,
             (_reviews.created_at < before) & ((_reviews.trace_id != "") | (_reviews.kind == "preference")),
             _scores.created_at < before,
+            _answers.case_id.startswith(OF_TRACE) & (_answers.created_at < before),
         )
-        columns = (_feedback.feature, _reviews.feature, _scores.feature)
+        columns = (_feedback.feature, _reviews.feature, _scores.feature, _answers.feature)
         if feature is not None:
             of = (
                 of[0] & (columns[0] == feature),
                 of[1] & (columns[1] == feature),
                 of[2] & (columns[2] == feature),
+                of[3] & (columns[3] == feature),
             )
         elif but:
             of = (
                 of[0] & columns[0].not_in(but),
                 of[1] & columns[1].not_in(but),
                 of[2] & columns[2].not_in(but),
+                of[3] & columns[3].not_in(but),
             )
         return self._forget(*of)
 
@@ -84,18 +96,20 @@ class Texts:
             some = ids[start : start + _AT_ONCE]
             pairs = [_reviews.subject.contains(trace_id, autoescape=True) for trace_id in some]
             about = _reviews.trace_id.in_(some) | ((_reviews.kind == "preference") & sa.or_(*pairs))
-            total += self._forget(_feedback.trace_id.in_(some), about, _scores.trace_id.in_(some))
+            answered = _answers.case_id.in_([OF_TRACE + trace_id for trace_id in some])
+            total += self._forget(_feedback.trace_id.in_(some), about, _scores.trace_id.in_(some), answered)
         return total
 
     def forget_user(self, users: Iterable[str]) -> Forgotten:
         """Of the feedback that these users gave, whosever trace it was about."""
-        return self._forget(_feedback.user.in_(list(users)), sa.false(), sa.false())
+        return self._forget(_feedback.user.in_(list(users)), sa.false(), sa.false(), sa.false())
 
     def _forget(
         self,
         feedback: sa.ColumnElement[bool],
         reviews: sa.ColumnElement[bool],
         scores: sa.ColumnElement[bool],
+        answers: sa.ColumnElement[bool],
     ) -> Forgotten:
         written = (
             _feedback.comment.is_not(None) | _feedback.correction.is_not(None) | _feedback.user.is_not(None)
@@ -118,7 +132,8 @@ class Texts:
             for row in rows:
                 where = _reviews.id == row.id
                 connection.execute(sa.update(schema.reviews).where(where).values(_without_texts(row)))
-        return Forgotten(told, len(rows), scored)
+            answered = connection.execute(sa.delete(schema.answers).where(answers)).rowcount
+        return Forgotten(told, len(rows), scored, answered)
 
 
 def _without_texts(row: sa.Row[Any]) -> dict[str, Any]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 
 from shiftright.datasets.result_files import ResultRow
-from shiftright.evals.compare.findings import Amount, CaseChange, Interval, Level, SliceRow
+from shiftright.evals.compare.findings import (
+    Amount,
+    AmountName,
+    AmountUnit,
+    CaseChange,
+    Interval,
+    Level,
+    SliceRow,
+)
 from shiftright.evals.compare.metrics import CaseValues, Measured
 from shiftright.evals.compare.pairing import Pair, Rows
 from shiftright.evals.compare.unit_means import UnitMeans
@@ -33,27 +40,25 @@ def levels(measured: Sequence[Measured]) -> tuple[Level, ...]:
 
 def amounts(pairs: Sequence[Pair]) -> tuple[Amount, ...]:
     """Latency and cost, where at least two cases have them on both sides."""
-    return tuple(
-        amount
-        for amount in (
-            _amount(pairs, "latency", "s", lambda row: row.latency_s),
-            _amount(pairs, "cost", "USD", lambda row: row.cost_usd),
-        )
-        if amount is not None
+    found = (
+        amount(pairs, "latency", "s", lambda row: row.latency_s),
+        amount(pairs, "cost", "USD", lambda row: row.cost_usd),
     )
+    return tuple(item for item in found if item is not None)
 
 
-def _amount(
+def amount(
     pairs: Sequence[Pair],
-    name: Literal["latency", "cost"],
-    unit: Literal["s", "USD"],
+    name: AmountName,
+    unit: AmountUnit,
     read: Callable[[ResultRow], float | None],
 ) -> Amount | None:
+    """One amount of every pair that has it on both sides; None of fewer than two."""
     known = [(pair, _mean(pair.old, read), _mean(pair.new, read)) for pair in pairs]
     both = [(pair, old, new) for pair, old, new in known if old is not None and new is not None]
     if len(both) < 2:
         return None
-    units = [_unit(pair) for pair, _, _ in both]
+    units = [unit_of(pair) for pair, _, _ in both]
     olds, news = np.array([old for _, old, _ in both]), np.array([new for _, _, new in both])
     old, new = float(olds.mean()), float(news.mean())
     change = UnitMeans.of((news - olds).tolist(), units)
@@ -76,7 +81,8 @@ def _around(value: float, error: float) -> Interval:
     return value - _Z * error, value + _Z * error
 
 
-def _unit(pair: Pair) -> tuple[str, str]:
+def unit_of(pair: Pair) -> tuple[str, str]:
+    """The independent unit that a pair belongs to."""
     return ("group", pair.group) if pair.group is not None else ("case", pair.case_id)
 
 
@@ -96,7 +102,7 @@ def slices(pairs: Sequence[Pair], measured: Sequence[Measured]) -> tuple[SliceRo
         }
         for tag, members in tagged.items():
             inside = [pair for pair in members if pair.case_id in known]
-            means = UnitMeans.of([known[pair.case_id] for pair in inside], [_unit(pair) for pair in inside])
+            means = UnitMeans.of([known[pair.case_id] for pair in inside], [unit_of(pair) for pair in inside])
             if len(means) >= SMALLEST_SLICE and len(inside) < len(known):
                 found.append((tag, metric.metric, len(inside), means))
     evidence = [means.evidence_of_loss() for *_, means in found]

@@ -9,6 +9,8 @@ import msgspec
 from shiftright.core.verdict import Calls, CheckRow, Merge, Outcome
 
 Interval = tuple[float, float]
+AmountName = Literal["latency", "cost", "length"]
+AmountUnit = Literal["s", "USD", "characters"]
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -21,14 +23,14 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """Latency or cost of the cases for which both files have it. Advisory: it decides nothing.
+    """Latency, cost or length of the cases for which both files have it. Advisory: it decides nothing.
 
     ``old`` and ``new`` are means per case in ``unit``. The intervals (95 %, of the mean paired change and of the ratio
     of means) are normal approximations: amounts have no upper limit, so nothing exact can be said of their mean.
     """
 
-    name: Literal["latency", "cost"]
-    unit: Literal["s", "USD"]
+    name: AmountName
+    unit: AmountUnit
     n: int
     old: float
     new: float

@@ -27,7 +27,7 @@ CHANGES = ("broke", "fixed", "fails", "passes")
 
 def to_html(report: RunReport) -> str:
     """The page. Everything of users, models and contracts is escaped; nothing is loaded from anywhere."""
-    page: str = _template().render(**_shown(report), css=_part("report.css"), js=_part("report.js"))
+    page: str = _template().render(**_shown(report), css=part("report.css"), js=part("report.js"))
     return page
 
 
@@ -46,7 +46,7 @@ def _shown(report: RunReport, after_case: Callable[[str, str], str] | None = Non
         "report": report,
         "run": report.run,
         "verdict": report.verdict,
-        "rows": [_row(row) for row in report.rows],
+        "rows": [clause(row) for row in report.rows],
         "cases": cases,
         "left_out": len(report.cases) - len(cases),
         "counts": {change: len(found) for change, found in kinds.items()},
@@ -64,7 +64,8 @@ def _shown(report: RunReport, after_case: Callable[[str, str], str] | None = Non
     }
 
 
-def _row(row: CheckRow) -> dict[str, Any]:
+def clause(row: CheckRow) -> dict[str, Any]:
+    """A row of the board with its figures as words."""
     score = "latency" if " ms" in row.target or row.target.endswith(" s") else "cost"
     interval = None
     if row.interval is not None:
@@ -108,12 +109,18 @@ def _output(answers: tuple[Answer, ...]) -> Any:
 
 
 @cache
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """One of the files that pages are made of: ``report.css``, ``report.js``, ``report.html``."""
     return (files("shiftright.evals.report") / name).read_text(encoding="utf-8")
 
 
 @cache
 def _template() -> Any:
+    return template(part("report.html"))
+
+
+def template(text: str) -> Any:
+    """A Jinja template in which every text is escaped and its control characters are visible."""
     from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -129,4 +136,4 @@ def _template() -> Any:
     environment.filters["points"] = lambda value: words.points(value, signed=True)
     environment.filters["seconds"] = lambda value: "–" if value is None else words.amount(value, "latency")
     environment.filters["usd"] = lambda value: "unknown" if value is None else words.amount(value, "cost")
-    return environment.from_string(_part("report.html"))
+    return environment.from_string(text)

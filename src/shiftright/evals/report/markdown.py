@@ -94,8 +94,8 @@ def _cases(name: str, cases: Sequence[CaseView], most: int) -> Iterator[str]:
     yield "| case | input | before | now |"
     yield "|---|---|---|---|"
     for case in cases[:most]:
-        value = _code(case.value) if case.known else ""
-        yield f"| {_code(case.id)} | {value} | {_code(_output(case.baseline))} | {_code(_output(case.candidate))} |"
+        value = code(case.value) if case.known else ""
+        yield f"| {code(case.id)} | {value} | {code(_output(case.baseline))} | {code(_output(case.candidate))} |"
     if len(cases) > most:
         yield f"| … and {len(cases) - most} more | | | |"
     yield ""
@@ -114,7 +114,7 @@ def _footer(report: RunReport) -> str:
         said.append(f"a fixed-size test needs {counted(calls.fixed_sample)}")
     cost = report.run.cost_usd
     said.append("cost unknown" if cost is None else f"{cost:.4g} USD")
-    return f"{escaped(' · '.join(said))} · {escaped(report.run.id)} · {_code(report.command)}"
+    return f"{escaped(' · '.join(said))} · {escaped(report.run.id)} · {code(report.command)}"
 
 
 def _output(answers: tuple[Answer, ...]) -> Any:
@@ -131,7 +131,7 @@ def escaped(value: str | None) -> str:
     return _MARKS.sub(r"\\\1", line).replace("@", "@<!-- -->")
 
 
-def _code(value: Any) -> str:
+def code(value: Any) -> str:
     """A code span that its text cannot end: fenced by more backticks than stand in it."""
     line = short(value, WIDTH)
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
