@@ -58,11 +58,12 @@ class Releases:
         mine = (_table.kind == kind) & (_table.feature == feature) & (_table.digest == digest)
         with self._database.write() as connection:
             while True:
+                # read first: what others append after it makes the number below a conflict, and is looked at again
+                last = connection.execute(_newest).first()
                 if same is not None:
                     known = (_record(row) for row in connection.execute(_whole.where(mine)).all()[::-1])
                     if (found := next(filter(same, known), None)) is not None:
                         return found
-                last = connection.execute(_newest).first()
                 row = Record(
                     number=1 if last is None else last.number + 1,
                     kind=kind,
