@@ -51,13 +51,17 @@ def main() -> int:
                 f"At the bound, {asked.contracts} contracts of three checks over {DAYS} days: "
                 f"**{alarms} false alarms**; about {asked.contracts} are promised at most.\n"
             )
-            print("| fall | found of | within 2,000 after (median) | dated within (median) |\n|---|---:|---:|---:|")
+            print(
+                "| fall | found of | within 2,000 after (median) | dated within (median) |\n|---|---:|---:|---:|"
+            )
             for fall in (0.05, 0.10, 0.20):
                 found = [falls(folder, records, telemetry, seed, fall) for seed in range(asked.contracts)]
                 delays = [delay for delay, _ in found if delay is not None]
                 dated = [abs(error) for _, error in found if error is not None]
                 soon, near = (statistics.median(each or [0]) for each in (delays, dated))
-                print(f"| {100 * fall:.0f} points | {len(delays)} of {len(found)} | {soon:.0f} | {near:.0f} |")
+                print(
+                    f"| {100 * fall:.0f} points | {len(delays)} of {len(found)} | {soon:.0f} | {near:.0f} |"
+                )
         telemetry.close()
     # a Poisson count this far above what is promised is no chance
     broken = alarms > asked.contracts + 3 * asked.contracts**0.5
@@ -101,7 +105,10 @@ def feed(
     records.scores.add(
         [
             ScoreRow(
-                trace_id=f"{i:032x}", feature=feature, score=Score(check, float(value)), created_at=first + i * step
+                trace_id=f"{i:032x}",
+                feature=feature,
+                score=Score(check, float(value)),
+                created_at=first + i * step,
             )
             for i, value in enumerate(values)
         ]

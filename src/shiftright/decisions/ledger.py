@@ -18,7 +18,7 @@ import msgspec
 from shiftright.core.case import Case, digest_of
 from shiftright.core.verdict import Verdict
 from shiftright.decisions.contract import Estimand, Frozen
-from shiftright.decisions.order import Order, arrange, unit_sizes
+from shiftright.decisions.order import Order, any_grouped, arrange, unit_sizes
 from shiftright.errors import StoreError
 from shiftright.store.rows import ConsumedRow, DecisionRow
 
@@ -95,6 +95,7 @@ class Lineage:
     def __init__(self, cases: Sequence[Case]) -> None:
         self._cases = cases
         self._held = Counter(case.digest for case in cases)
+        self._grouped = any_grouped(cases)
 
     @cached_property
     def digest(self) -> str:
@@ -123,7 +124,7 @@ class Lineage:
     def outgrown(self, row: DecisionRow, consumed: Sequence[ConsumedRow]) -> bool:
         """Is it open, and are there groups to come that are larger than its test was made for? Their weight would break
         its bounds, or, where every case counted for itself, their cases would pass for independent ones."""
-        if row.decided or row.estimand != "population" or not self.keeps(consumed):
+        if not self._grouped or row.decided or row.estimand != "population" or not self.keeps(consumed):
             return False
         to_come = arrange(self._cases, seed=row.seed, consumed=consumed).rest
         sizes = unit_sizes(step.case for step in to_come)

@@ -65,6 +65,9 @@ def _ranked(cases: Iterable[Case], seed: int, *, grouped: bool) -> list[Case]:
 
     One member stands for its group, and by no property that a larger group has more often: else large ones came first.
     """
+    cases = list(cases)
+    if not (grouped and any_grouped(cases)) and len({case.digest for case in cases}) == len(cases):
+        return sorted(cases, key=lambda case: _rank(seed, case.digest, 0))  # the same, for the usual case
     units: dict[str, list[Case]] = {}
     for case in cases:
         units.setdefault(_unit_of(case, grouped=grouped), []).append(case)
@@ -78,6 +81,10 @@ def _ranked(cases: Iterable[Case], seed: int, *, grouped: bool) -> list[Case]:
         alike[least] += 1
     placed.sort(key=itemgetter(0))
     return [case for _, members in placed for case in members]
+
+
+def any_grouped(cases: Iterable[Case]) -> bool:
+    return any(case.group is not None for case in cases)
 
 
 def _again(ranked: Sequence[Case], consumed: Sequence[ConsumedRow]) -> list[Case]:

@@ -43,7 +43,11 @@ def expected_cost(
     if split not in spec.cases:
         return None
     sides = [side for side in (_twice if planning else _sides)(spec, options) if _is_paid(side)]
-    cases = datasets.load(spec.cases[split]).cases[: LARGEST_PLANNING_SAMPLE if planning else None] if sides else ()
+    cases = (
+        datasets.load(spec.cases[split]).cases[: LARGEST_PLANNING_SAMPLE if planning else None]
+        if sides
+        else ()
+    )
     return expected_of([(side, cases) for side in sides], options)
 
 
