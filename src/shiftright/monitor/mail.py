@@ -82,5 +82,5 @@ class Mail:
 def _address(text: Any) -> Address:
     try:
         return Address(addr_spec=str(text))
-    except Exception as cause:
+    except Exception as cause:  # the parser trips over some texts with an AttributeError of its own
         raise ValueError(f"{text!r} is no e-mail address") from cause
